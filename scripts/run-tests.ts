@@ -1,0 +1,43 @@
+// Runs the test runner of this Node on the suite named first, or on the files given.
+//   npm test                              everything but the slow suites
+//   npm test -- src/http1/x.test.ts       only these files; runner options (--test-name-pattern=…) pass through
+//   npm run test:install                  the suite "toolchain"
+import { globSync } from 'node:fs';
+
+const SUITES: Readonly<Record<string, readonly string[]>> = {
+  main: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+  toolchain: ['test/toolchain/**/*.test.ts'],
+  chaos: ['test/chaos/**/*.test.ts'],
+};
+/** Slow, or in need of a registry: run by name only. */
+const SLOW_FOLDERS = ['test/chaos/', 'test/toolchain/'];
+const CONCURRENCY = 2;
+/** For each file and each test in it: nothing may hang the run. */
+const TIMEOUT_MS = 300_000;
+
+const args = process.argv.slice(2);
+const suite = args[0] !== undefined && Object.hasOwn(SUITES, args[0]) ? (args.shift() ?? 'main') : 'main';
+const options = args.filter((arg) => arg.startsWith('-'));
+const named = args.filter((arg) => !arg.startsWith('-'));
+const files = named.length > 0 ? named.flatMap((pattern) => globSync(pattern)) : filesOfSuite(suite);
+
+if (files.length === 0) {
+  process.stderr.write(`run-tests: no test file for ${named.length > 0 ? named.join(' ') : suite}\n`);
+  process.exit(1);
+}
+
+process.execve?.(process.execPath, [
+  process.execPath,
+  '--test',
+  '--test-reporter=spec',
+  `--test-concurrency=${suite === 'main' ? CONCURRENCY : 1}`,
+  `--test-timeout=${TIMEOUT_MS}`,
+  ...options,
+  ...files.sort(),
+]);
+
+function filesOfSuite(name: string): string[] {
+  const found = (SUITES[name] ?? []).flatMap((pattern) => globSync(pattern));
+  if (name !== 'main') return found;
+  return found.filter((file) => !SLOW_FOLDERS.some((folder) => file.startsWith(folder)));
+}
