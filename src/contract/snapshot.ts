@@ -1,0 +1,126 @@
+import type { WireFamily } from '../domain/endpoints.ts';
+import type { Timeouts } from './timeouts.ts';
+
+/** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
+export const SNAPSHOT_FORMAT = 1;
+
+/**
+ * What the control plane decided, compiled for the sidecar: configuration only, no virtual keys. Plain JSON. Holds
+ * provider credentials, so it is never logged, and on disk it is sealed.
+ */
+export interface Snapshot {
+  readonly format: typeof SNAPSHOT_FORMAT;
+  /** Hash of the content: equal snapshots have equal versions. */
+  readonly version: string;
+  readonly createdAtMs: number;
+  readonly settings: SidecarSettings;
+  readonly deployments: readonly DeploymentSpec[];
+  /** Exact public model names, in the order of the file. */
+  readonly groups: readonly ModelGroupSpec[];
+  /** Names with `*`, most specific first. */
+  readonly wildcards: readonly ModelGroupSpec[];
+  /** Public alias → group; `hidden` ones are left out of /v1/models. */
+  readonly aliases: Readonly<Record<string, { readonly group: string; readonly hidden: boolean }>>;
+  /** Group → groups to try in turn when it fails before commit. */
+  readonly fallbacks: Readonly<Record<string, readonly string[]>>;
+  readonly defaultFallbacks: readonly string[];
+}
+
+export interface ModelGroupSpec {
+  /** Public name; in `wildcards` a pattern with exactly one or more `*`. */
+  readonly name: string;
+  /** Ids into `Snapshot.deployments`. */
+  readonly deploymentIds: readonly string[];
+}
+
+export interface DeploymentSpec {
+  /** Stable: `model_info.id`, else a hash of what makes the deployment. Counters hang on it. */
+  readonly id: string;
+  readonly groupName: string;
+  readonly family: WireFamily;
+  /** LiteLLM's provider name, for events and metrics: `openai`, `anthropic`, `groq`, … */
+  readonly provider: string;
+  /** Model name sent to the provider. Its `*`, if any, takes what the group's `*` matched. */
+  readonly upstreamModel: string;
+  readonly origin: OriginSpec;
+  /** Path prefix of the provider's API, without trailing slash: `/v1`, or empty. */
+  readonly basePath: string;
+  /** Query string appended to every request, without `?`: `api-version=…`, or empty. */
+  readonly query: string;
+  /** Lower-case name and value, sent with every request, credential included. They win over the client's. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Share of the traffic within its group: `weight`, else `rpm`, else `tpm`, else 1. */
+  readonly weight: number;
+  /** Lower is tried first; later ones only when all of an order are out. */
+  readonly order: number;
+  readonly rpm: number | null;
+  readonly tpm: number | null;
+  /** Whole call, ms; null = settings. */
+  readonly timeoutMs: number | null;
+  /** First event of a stream, ms; null = settings. */
+  readonly streamTimeoutMs: number | null;
+  /** May `stream_options.include_usage` be added. */
+  readonly injectsUsage: boolean;
+  readonly price: PriceSpec | null;
+}
+
+/** Prices as integers of pico-dollars (10⁻¹² USD) per token. */
+export interface PriceSpec {
+  readonly inputPicoUsd: number;
+  readonly outputPicoUsd: number;
+  readonly cacheReadPicoUsd: number | null;
+  readonly cacheWritePicoUsd: number | null;
+}
+
+/** Where connections go, and all that decides whether one may be reused for another deployment. */
+export interface OriginSpec {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  /** Path of a Unix socket instead of host and port; null for TCP. */
+  readonly socketPath: string | null;
+  readonly tls: {
+    /** false: any certificate is accepted (`ssl_verify: false`). */
+    readonly verify: boolean;
+    /** PEM bundle that replaces the system's, or null. */
+    readonly caPem: string | null;
+    readonly certPem: string | null;
+    readonly keyPem: string | null;
+    readonly serverName: string | null;
+  };
+  /** Egress proxy `http://[user:password@]host:port`, already chosen by NO_PROXY; null = direct. */
+  readonly proxyUrl: string | null;
+  readonly maxConnections: number;
+}
+
+export interface SidecarSettings {
+  /** Worker threads; read at start only. */
+  readonly threads: number;
+  readonly timeouts: Timeouts;
+  readonly limits: {
+    readonly maxHeadBytes: number;
+    readonly maxHeaders: number;
+    readonly maxBodyBytes: number;
+    readonly maxJsonBodyBytes: number;
+    /** A request body up to this size is kept until commit, so that it can be sent again. */
+    readonly maxReplayBytes: number;
+  };
+  readonly numRetries: number;
+  readonly maxFallbacks: number;
+  /** `requested`: the reply's `model` is the name the client used. */
+  readonly replyModel: 'requested' | 'upstream';
+  /** Provider headers are echoed as `llm_provider-<name>` too. */
+  readonly echoProviderHeaders: boolean;
+  /** Client `x-*` headers go to the provider (`forward_client_headers_to_llm_api`). */
+  readonly forwardClientHeaders: boolean;
+  /** Hex SHA-256 of the master key; null when weak or unset keys were permitted and none is set. */
+  readonly masterKeyHash: string | null;
+  /** Extra header that carries the key, lower case; null = none. */
+  readonly keyHeaderName: string | null;
+  readonly metricsRequireKey: boolean;
+  readonly journal: {
+    readonly maxSegmentBytes: number;
+    /** 0 = after every flush; null = never, the kernel decides. */
+    readonly fsyncIntervalMs: number | null;
+  };
+}

@@ -1,0 +1,70 @@
+import type { EndpointName } from '../domain/endpoints.ts';
+import type { ErrorName } from '../domain/errors/error-table.ts';
+
+/** Raised when a field changes meaning. */
+export const USAGE_EVENT_FORMAT = 1;
+
+/** Tokens of one request. Input includes cache reads and writes, output includes reasoning. */
+export interface TokenUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Part of the input read from the provider's prompt cache. */
+  readonly cacheReadTokens: number;
+  /** Part of the input written to the provider's prompt cache. */
+  readonly cacheWriteTokens: number;
+  /** Part of the output spent on reasoning. */
+  readonly reasoningTokens: number;
+}
+
+/** One attempt at a deployment. */
+export interface AttemptEvent {
+  readonly deployment: string;
+  /** HTTP status of the provider, 0 if none came. */
+  readonly status: number;
+  readonly error: ErrorName | null;
+  readonly durationMs: number;
+}
+
+/**
+ * One authenticated request, one line of JSON in the journal, written before the last byte of its answer is sent.
+ * Absent values are null, so that every line has the same keys.
+ */
+export interface UsageEvent {
+  readonly v: typeof USAGE_EVENT_FORMAT;
+  /** Unique, sorts by time; also `x-slipstream-call-id`. */
+  readonly id: string;
+  /** Unix ms at which the request head was complete. */
+  readonly at: number;
+  readonly durationMs: number;
+  /** First byte of the answer sent, ms after `at`; null if none was. */
+  readonly firstByteMs: number | null;
+  /** Our own work only, µs. */
+  readonly overheadUs: number;
+  /** From `traceparent`, or null. */
+  readonly traceId: string | null;
+  /** Hex SHA-256 of the key; `master` for the master key. */
+  readonly key: string;
+  readonly user: string | null;
+  readonly team: string | null;
+  readonly endpoint: EndpointName | 'realtime' | 'responses_by_id';
+  /** Model as the client named it. */
+  readonly model: string | null;
+  /** Group that served it (differs after an alias or a fallback). */
+  readonly group: string | null;
+  readonly deployment: string | null;
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  readonly stream: boolean;
+  /** Status the client got; 0 if it left before. */
+  readonly status: number;
+  readonly error: ErrorName | null;
+  /** `client_gone`, `drain` or null: why an answer was not completed. */
+  readonly aborted: string | null;
+  readonly attempts: readonly AttemptEvent[];
+  readonly usage: TokenUsage | null;
+  /** `reported` by the provider, `estimated`, or `none`. */
+  readonly usageSource: 'reported' | 'estimated' | 'none';
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly tags: readonly string[];
+}
