@@ -2,20 +2,19 @@
 // All steps run, so that one look shows all that is wrong.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { toolCommand } from './tool-command.ts';
 
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
 }
 
-const bin = (name: string): string => join('node_modules', '.bin', name);
-
 const steps: Step[] = [
-  { name: 'types', command: [bin('tsc'), '-b'] },
-  { name: 'lint', command: [bin('oxlint'), '--type-aware', '--deny-warnings'] },
-  { name: 'format', command: [bin('oxfmt'), '--check'] },
-  { name: 'unused', command: [bin('knip')] },
+  { name: 'sizes', command: [process.execPath, 'scripts/report-sizes.ts'] },
+  { name: 'types', command: toolCommand('tsc', '-b') },
+  { name: 'lint', command: toolCommand('oxlint') },
+  { name: 'format', command: toolCommand('oxfmt', '--check') },
+  { name: 'unused', command: toolCommand('knip', '--no-config-hints') },
 ];
 if (existsSync('scripts/generate-docs.ts')) {
   steps.push({ name: 'generated documents', command: [process.execPath, 'scripts/generate-docs.ts', '--check'] });

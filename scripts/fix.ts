@@ -1,16 +1,11 @@
-// Repairs what can be repaired by machine: lint fixes, format, generated documents.
+// Repairs what can be repaired by machine: generated documents, lint fixes, format.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { toolCommand } from './tool-command.ts';
 
-const bin = (name: string): string => join('node_modules', '.bin', name);
-
-const commands: (readonly [string, ...string[]])[] = [
-  [bin('oxlint'), '--type-aware', '--fix'],
-  [bin('oxfmt'), '--write'],
-];
+const commands = [toolCommand('oxlint', '--fix'), toolCommand('oxfmt', '--write')];
 if (existsSync('scripts/generate-docs.ts')) commands.unshift([process.execPath, 'scripts/generate-docs.ts']);
 
-for (const [command, ...args] of commands) {
+for (const [command = '', ...args] of commands) {
   if (spawnSync(command, args, { stdio: 'inherit' }).status !== 0) process.exitCode = 1;
 }

@@ -1,0 +1,20 @@
+import type { KnipConfig } from 'knip';
+
+/** Unused exports, files and dependencies fail `npm run check`. */
+const config: KnipConfig = {
+  entry: [
+    'bin/*.js',
+    'src/cli/main.ts',
+    'src/**/*-thread.ts', // started by URL as worker threads
+    'src/**/*.test.ts',
+    'test/**/*.ts',
+    'scripts/*.ts',
+    'bench/**/*.ts',
+  ],
+  project: ['bin/**/*.js', 'src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', '*.config.ts'],
+  ignoreExportsUsedInFile: { interface: true, type: true },
+  // oxfmt is run by scripts/check.ts by its path.
+  ignoreDependencies: ['oxfmt'],
+};
+
+export default config;
