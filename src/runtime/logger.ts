@@ -116,9 +116,10 @@ function prettyValue(value: unknown): string {
 /** Control characters in what came from outside must not drive the terminal or forge a line. */
 function printable(text: string, keepsNewlines = false): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) =>
-    keepsNewlines && character === '\n' ? '\n' : JSON.stringify(character).slice(1, -1),
-  );
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    if (character === '\n') return keepsNewlines ? '\n' : '\\n';
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 function stringify(value: unknown): string {
