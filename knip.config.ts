@@ -3,6 +3,7 @@ import type { KnipConfig } from 'knip';
 /** Unused exports, files and dependencies fail `npm run check`. */
 const config: KnipConfig = {
   entry: [
+    '*.config.ts',
     'bin/*.js',
     'src/cli/main.ts',
     'src/**/*-thread.ts', // started by URL as worker threads

@@ -17,7 +17,7 @@ const ONLY_RELATIVE = {
 
 export default defineConfig({
   plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node'],
-  ignorePatterns: ['dist/', '.tsbuild/', 'data/', 'ui/', 'bench/results/', '**/fixtures/'],
+  ignorePatterns: ['node_modules', 'dist/', '.tsbuild/', 'data/', 'ui/', 'bench/results/', '**/fixtures/'],
   options: { typeAware: true, denyWarnings: true, reportUnusedDisableDirectives: 'error' },
   categories: { correctness: 'error', suspicious: 'error' },
   rules: {

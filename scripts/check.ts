@@ -1,35 +1,56 @@
 // Everything that must hold without running the program: types, lint, format, unused exports, generated documents.
-// All steps run, so that one look shows all that is wrong.
+// All steps run, so that one look shows all that is wrong. A checker that looked at no file has not passed.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { toolCommand } from './tool-command.ts';
 
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
+  /** Adds its own verdict on a run that exited 0; a text says what is wrong. */
+  readonly verify?: (output: string) => string | undefined;
 }
+
+const sources = globSync('src/**/*.ts');
+const compiled = sources.filter((file) => !file.endsWith('.test.ts'));
 
 const steps: Step[] = [
   { name: 'sizes', command: [process.execPath, 'scripts/report-sizes.ts'] },
-  { name: 'types', command: toolCommand('tsc', '-b') },
-  { name: 'lint', command: toolCommand('oxlint') },
-  { name: 'format', command: toolCommand('oxfmt', '--check') },
+  { name: 'types', command: toolCommand('tsc', '-b'), verify: everyFileWasCompiled },
+  { name: 'lint', command: toolCommand('oxlint'), verify: everyFileWasRead },
+  { name: 'format', command: toolCommand('oxfmt', '--check'), verify: everyFileWasRead },
   { name: 'unused', command: toolCommand('knip', '--no-config-hints') },
 ];
 if (existsSync('scripts/generate-docs.ts')) {
   steps.push({ name: 'generated documents', command: [process.execPath, 'scripts/generate-docs.ts', '--check'] });
 }
 
-const failed: string[] = [];
-for (const step of steps) {
-  const startedAt = performance.now();
-  const [command = '', ...args] = step.command;
-  const result = spawnSync(command, args, { stdio: 'inherit' });
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  const isOk = result.status === 0;
-  if (!isOk) failed.push(step.name);
-  process.stdout.write(`check: ${step.name} ${isOk ? 'ok' : 'FAILED'} (${seconds} s)\n`);
-}
-
+const failed = steps.filter((step) => !passes(step)).map(({ name }) => name);
 if (failed.length > 0) process.stdout.write(`check: failed: ${failed.join(', ')}\n`);
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+function passes(step: Step): boolean {
+  const startedAt = performance.now();
+  const [command = '', ...args] = step.command;
+  const { status, stdout } = spawnSync(command, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  process.stdout.write(stdout);
+  const problem = status === 0 ? step.verify?.(stdout) : `exit status ${status}`;
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  process.stdout.write(`check: ${step.name} ${problem === undefined ? 'ok' : `FAILED: ${problem}`} (${seconds} s)\n`);
+  return problem === undefined;
+}
+
+function everyFileWasRead(output: string): string | undefined {
+  const count = Number(/ on (\d+) files/.exec(output)?.[1] ?? 0);
+  return count >= sources.length && count > 0 ? undefined : `read ${count} files of ${sources.length}`;
+}
+
+function everyFileWasCompiled(): string | undefined {
+  const missing = compiled.filter((file) => !existsSync(file.replace(/^src\//, '.tsbuild/').replace(/\.ts$/, '.d.ts')));
+  if (compiled.length === 0) return 'no source file';
+  return missing.length > 0 ? `not compiled: ${missing.join(', ')}` : undefined;
+}
