@@ -1,4 +1,4 @@
-import { defineConfig } from 'oxlint';
+import { defineConfig, type OxlintOverride } from 'oxlint';
 import { HOT_LAYERS, LAYERS, PURE_LAYERS } from './scripts/layers.ts';
 
 const TESTS = ['**/*.test.ts', '**/*-test-support.ts', 'test/**/*.ts'];
@@ -10,7 +10,12 @@ const FILE_LINES = 600; // warned about from 400 on by scripts/report-sizes.ts
 const FUNCTION_LINES = 60;
 const HOT_FUNCTION_LINES = 120;
 
-const ONLY_RELATIVE = {
+interface ImportPattern {
+  regex: string;
+  message: string;
+}
+
+const ONLY_RELATIVE: ImportPattern = {
   regex: '^[^.]',
   message: 'a pure layer imports only relative files: no node:*, no npm package',
 };
@@ -63,10 +68,7 @@ export default defineConfig({
     'typescript/no-unnecessary-type-parameters': 'off',
   },
   overrides: [
-    ...Object.keys(LAYERS).map((layer) => ({
-      files: [`src/${layer}/**/*.ts`],
-      rules: { 'no-restricted-imports': ['error' as const, { patterns: forbiddenImports(layer) }] as const },
-    })),
+    ...Object.keys(LAYERS).map((layer) => restrictImports(layer, { files: [`src/${layer}/**/*.ts`] })),
     {
       files: PURE_LAYERS.map((layer) => `src/${layer}/**/*.ts`),
       excludeFiles: TESTS,
@@ -79,13 +81,9 @@ export default defineConfig({
         ],
       },
     },
-    ...PURE_LAYERS.map((layer) => ({
-      files: [`src/${layer}/**/*.ts`],
-      excludeFiles: TESTS,
-      rules: {
-        'no-restricted-imports': ['error' as const, { patterns: [...forbiddenImports(layer), ONLY_RELATIVE] }] as const,
-      },
-    })),
+    ...PURE_LAYERS.map((layer) =>
+      restrictImports(layer, { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS }, ONLY_RELATIVE),
+    ),
     {
       files: HOT_LAYERS.map((layer) => `src/${layer}/**/*.ts`),
       rules: {
@@ -131,12 +129,17 @@ export default defineConfig({
   ],
 });
 
-function forbiddenImports(layer: string): { regex: string; message: string }[] {
+function restrictImports(
+  layer: string,
+  files: Pick<OxlintOverride, 'files' | 'excludeFiles'>,
+  ...more: ImportPattern[]
+): OxlintOverride {
   const allowed = LAYERS[layer] ?? [];
   const forbidden = Object.keys(LAYERS).filter((other) => other !== layer && !allowed.includes(other));
   const patterns = [
     { regex: '^(\\.\\./)+(test|bench|scripts|ui)/', message: 'the product does not import its tools' },
     { regex: '(^|/)index\\.ts$', message: 'import the file itself: no barrels' },
+    ...more,
   ];
   if (forbidden.length > 0) {
     patterns.push({
@@ -144,5 +147,5 @@ function forbiddenImports(layer: string): { regex: string; message: string }[] {
       message: `src/${layer} may import only from: ${allowed.join(', ') || 'itself'}`,
     });
   }
-  return patterns;
+  return { ...files, rules: { 'no-restricted-imports': ['error', { patterns }] } };
 }
