@@ -49,6 +49,8 @@ export interface DeploymentSpec {
   readonly query: string;
   /** Lower-case name and value, sent with every request, credential included. They win over the client's. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** The same, but only where the client sent no header of that name: `anthropic-version`. */
+  readonly defaultHeaders: readonly (readonly [name: string, value: string])[];
   /** Share of the traffic within its group: `weight`, else `rpm`, else `tpm`, else 1. */
   readonly weight: number;
   /** Lower is tried first; later ones only when all of an order are out. */

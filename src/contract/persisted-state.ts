@@ -1,0 +1,29 @@
+import type { Snapshot } from './snapshot.ts';
+
+/** Raised when a field changes meaning. */
+export const PERSISTED_STATE_FORMAT = 1;
+
+/**
+ * What the control plane leaves in the data directory, sealed (src/runtime/sealed-file.ts), before it sends it: enough
+ * for a sidecar to start and serve with no control plane.
+ */
+export interface PersistedState {
+  readonly format: typeof PERSISTED_STATE_FORMAT;
+  readonly snapshot: Snapshot;
+  readonly keyDirectory: {
+    /** Name within the data directory, not a path: the other plane may see the volume elsewhere. */
+    readonly fileName: string;
+    readonly sequence: number;
+    readonly complete: boolean;
+  };
+}
+
+/** Names within the data directory. */
+export const DATA_FILES = {
+  /** 32 random bytes. */
+  sealKey: 'seal.key',
+  /** A sealed PersistedState as JSON. */
+  state: 'state.sealed',
+  /** The demo's master key as text. */
+  demoKey: 'demo-key',
+} as const;
