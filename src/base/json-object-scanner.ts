@@ -1,0 +1,531 @@
+import type { Bytes } from './bytes.ts';
+import { JsonKeyTable, KEY_CASE_DIFFERS, KEY_UNKNOWN, MAX_KEY_BYTES } from './json-key-table.ts';
+
+export type JsonScanFailureKind = 'not-object' | 'malformed' | 'trailing' | 'bom' | 'duplicate' | 'case' | 'too-deep';
+
+export interface JsonScanFailure {
+  readonly kind: JsonScanFailureKind;
+  /** The name of the key table at fault (`duplicate`, `case`), else null. */
+  readonly key: string | null;
+  /** Bytes before the byte at fault. */
+  readonly offset: number;
+}
+
+/** Containers may nest this deep below the object scanned. Deeper text is an attack: parsers in use stop at 128 to 1,000. */
+export const MAX_JSON_DEPTH = 1000;
+
+/**
+ * After a quote inside a string, this many bytes are looked at one by one before `indexOf` takes over: a native call
+ * costs as much as about 50 bytes of the loop, so dense escapes must not pay for one each, and prose must not pay per byte.
+ */
+const BYTE_LOOP_BYTES = 48;
+
+const TINY_STRING_BYTES = 16;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const LOWER_U = 0x75;
+
+const START = 0;
+const FIRST_KEY = 1;
+const NEXT_KEY = 2;
+const KEY = 3;
+const BEFORE_COLON = 4;
+const BEFORE_VALUE = 5;
+const STRING = 6;
+const CONTAINER = 7;
+const LITERAL = 8;
+const AFTER_VALUE = 9;
+const END = 10;
+const FAILED = 11;
+
+/** What a byte is outside strings. 0: JSON has no such byte, so a lenient reader and we could see different strings. */
+const SPACE_BYTE = 1;
+const LITERAL_BYTE = 2;
+const SEPARATOR_BYTE = 3;
+const QUOTE_BYTE = 4;
+const OPEN_BYTE = 5;
+const CLOSE_BYTE = 6;
+const BYTE_CLASS: Uint8Array = new Uint8Array(256);
+for (const [text, kind] of [
+  [' \t\r\n', SPACE_BYTE],
+  ['0123456789+-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', LITERAL_BYTE],
+  [',:', SEPARATOR_BYTE],
+  ['"', QUOTE_BYTE],
+  ['[{', OPEN_BYTE],
+  [']}', CLOSE_BYTE],
+] as const) {
+  for (let i = 0; i < text.length; i += 1) BYTE_CLASS[text.charCodeAt(i)] = kind;
+}
+
+/** The bytes at which the walk through a string has to think: a table costs half of two comparisons. */
+const STRING_STOP: Uint8Array = new Uint8Array(256);
+STRING_STOP[QUOTE] = QUOTE;
+STRING_STOP[BACKSLASH] = BACKSLASH;
+
+/** Where the walk through a plain key ends: its quote, an escape, or a control character. */
+const KEY_STOP: Uint8Array = new Uint8Array(256).fill(1, 0, 0x20);
+KEY_STOP[QUOTE] = 1;
+KEY_STOP[BACKSLASH] = 1;
+
+/** Offsets kept per key of the table. */
+const MEMBER_START = 0;
+const VALUE_START = 1;
+const VALUE_END = 2;
+const COMMA_BEFORE = 3;
+const COMMA_AFTER = 4;
+const ORDINAL = 5;
+const SLOTS = 6;
+
+/**
+ * Finds the top-level members of one JSON object that a key table names, in bytes that arrive in any number of pieces.
+ * All offsets count from the first byte pushed since `reset`.
+ *
+ * Exact where it decides: strings, nesting, the top-level grammar and keys (escapes decoded) are read as `JSON.parse`
+ * reads them. Lenient where it can't: the grammar inside a nested value, the spelling of numbers and literals, and control
+ * characters in strings are left to the provider, since none of them moves a top-level key.
+ */
+export class JsonObjectScanner {
+  /** The object and nothing but white space after it has been seen. */
+  complete: boolean;
+  failure: JsonScanFailure | null;
+  /** Just after the object's `{`; −1 before. */
+  objectOpen: number;
+  /** Of the object's `}`; −1 before. */
+  objectClose: number;
+  memberCount: number;
+  readonly #keys: JsonKeyTable;
+  readonly #members: Int32Array;
+  readonly #keyBytes: Uint8Array;
+  readonly #openers: Uint8Array;
+  #state: number;
+  /** Global offset minus index into the bytes being pushed. */
+  #base: number;
+  #length: number;
+  #inString: boolean;
+  /** The last byte was a backslash that escapes the next one. */
+  #escaped: boolean;
+  #depth: number;
+  #keyLength: number;
+  /** In a key's `\uXXXX`: hex digits to come, and the number so far. */
+  #hexDigits: number;
+  #codeUnit: number;
+  #keyStart: number;
+  #comma: number;
+  /** Key table index of the current member, or a negative KEY_… */
+  #key: number;
+
+  constructor(keys: JsonKeyTable) {
+    this.complete = false;
+    this.failure = null;
+    this.objectOpen = -1;
+    this.objectClose = -1;
+    this.memberCount = 0;
+    this.#keys = keys;
+    this.#members = new Int32Array(keys.size * SLOTS).fill(-1);
+    this.#keyBytes = new Uint8Array(MAX_KEY_BYTES);
+    this.#openers = new Uint8Array(MAX_JSON_DEPTH);
+    this.#state = START;
+    this.#base = 0;
+    this.#length = 0;
+    this.#inString = false;
+    this.#escaped = false;
+    this.#depth = 0;
+    this.#keyLength = 0;
+    this.#hexDigits = 0;
+    this.#codeUnit = 0;
+    this.#keyStart = -1;
+    this.#comma = -1;
+    this.#key = KEY_UNKNOWN;
+  }
+
+  reset(): void {
+    this.complete = false;
+    this.failure = null;
+    this.objectOpen = -1;
+    this.objectClose = -1;
+    this.memberCount = 0;
+    this.#members.fill(-1);
+    this.#state = START;
+    this.#length = 0;
+    this.#inString = false;
+    this.#escaped = false;
+    this.#depth = 0;
+    this.#hexDigits = 0;
+    this.#comma = -1;
+  }
+
+  found(key: number): boolean {
+    return this.#members[key * SLOTS] !== -1;
+  }
+
+  /** Offset of the key's opening quote, −1 if the key is absent. */
+  memberStart(key: number): number {
+    return this.#members[key * SLOTS + MEMBER_START]!;
+  }
+
+  /** Offset of the value's first byte, −1 if not reached. */
+  valueStart(key: number): number {
+    return this.#members[key * SLOTS + VALUE_START]!;
+  }
+
+  /** Offset just after the value, −1 if not reached. */
+  valueEnd(key: number): number {
+    return this.#members[key * SLOTS + VALUE_END]!;
+  }
+
+  /** Offset of the comma before the member, −1 for the first. */
+  commaBefore(key: number): number {
+    return this.#members[key * SLOTS + COMMA_BEFORE]!;
+  }
+
+  /** Offset of the comma after the member, −1 for the last. */
+  commaAfter(key: number): number {
+    return this.#members[key * SLOTS + COMMA_AFTER]!;
+  }
+
+  /** Position of the member in the object, from 0; −1 if the key is absent. */
+  ordinal(key: number): number {
+    return this.#members[key * SLOTS + ORDINAL]!;
+  }
+
+  /** Scans `chunk[start, end)`. Looks at no byte beyond `end`, keeps no reference to `chunk`. */
+  push(chunk: Bytes, start: number, end: number): void {
+    // indexOf has no upper bound: on a view it can't run past `end` again and again.
+    const bytes = end < chunk.length && end - start > BYTE_LOOP_BYTES ? chunk.subarray(0, end) : chunk;
+    this.#base = this.#length - start;
+    let i = start;
+    while (i < end) {
+      switch (this.#state) {
+        case KEY:
+          i = this.#scanKey(bytes, i, end);
+          break;
+        case STRING:
+          i = this.#scanString(bytes, i, end);
+          break;
+        case CONTAINER:
+          i = this.#scanContainer(bytes, i, end);
+          break;
+        case LITERAL:
+          i = this.#scanLiteral(bytes, i, end);
+          break;
+        case FAILED:
+          i = end;
+          break;
+        default:
+          i = this.#scanStructure(bytes, i, end);
+      }
+    }
+    this.#length += end - start;
+  }
+
+  /** No more bytes will come: an object that isn't complete becomes a failure. */
+  finish(): void {
+    if (this.complete || this.failure !== null) return;
+    this.#base = 0;
+    this.#fail(this.#state === START ? 'not-object' : 'malformed', this.#length);
+  }
+
+  /** White space, and the single bytes that hold the top level together. */
+  #scanStructure(bytes: Bytes, from: number, end: number): number {
+    let i = from;
+    while (i < end) {
+      const byte = bytes[i]!;
+      if (BYTE_CLASS[byte] === SPACE_BYTE) {
+        i += 1;
+        continue;
+      }
+      switch (this.#state) {
+        case START:
+          if (byte !== OPEN_BRACE) return this.#failStart(byte, i, end);
+          this.objectOpen = this.#base + i + 1;
+          this.#state = FIRST_KEY;
+          break;
+        case FIRST_KEY:
+        case NEXT_KEY:
+          if (byte === CLOSE_BRACE && this.#state === FIRST_KEY) {
+            this.#endObject(i);
+            break;
+          }
+          if (byte !== QUOTE) return this.#fail('malformed', i, end);
+          this.#keyStart = this.#base + i;
+          this.#keyLength = 0;
+          this.#state = KEY;
+          i = this.#scanKey(bytes, i + 1, end);
+          continue;
+        case BEFORE_COLON:
+          if (byte !== COLON) return this.#fail('malformed', i, end);
+          this.#state = BEFORE_VALUE;
+          break;
+        case BEFORE_VALUE:
+          i = this.#scanValue(bytes, i, end);
+          continue;
+        case AFTER_VALUE:
+          if (byte === COMMA) this.#startNextMember(i);
+          else if (byte === CLOSE_BRACE) this.#endObject(i);
+          else return this.#fail('malformed', i, end);
+          break;
+        case END:
+          this.complete = false;
+          return this.#fail('trailing', i, end);
+        default: // the key or value is still open at `end`, or the scan has failed
+          return end;
+      }
+      i += 1;
+    }
+    return i;
+  }
+
+  #failStart(byte: number, i: number, end: number): number {
+    // EF BB BF is UTF-8's byte order mark; FE FF and FF FE are UTF-16's.
+    const isMark = this.#base + i === 0 && (byte === 0xef || byte === 0xfe || byte === 0xff);
+    return this.#fail(isMark ? 'bom' : 'not-object', i, end);
+  }
+
+  #startNextMember(i: number): void {
+    this.#comma = this.#base + i;
+    if (this.#key >= 0) this.#members[this.#key * SLOTS + COMMA_AFTER] = this.#comma;
+    this.#state = NEXT_KEY;
+  }
+
+  #endObject(i: number): void {
+    this.objectClose = this.#base + i;
+    this.complete = true;
+    this.#state = END;
+  }
+
+  /** A value from its first byte on, as far as it goes in these bytes. */
+  #scanValue(bytes: Bytes, i: number, end: number): number {
+    if (this.#key >= 0) this.#members[this.#key * SLOTS + VALUE_START] = this.#base + i;
+    const byte = bytes[i]!;
+    switch (BYTE_CLASS[byte]) {
+      case QUOTE_BYTE:
+        this.#inString = true;
+        this.#state = STRING;
+        return this.#scanString(bytes, i + 1, end);
+      case OPEN_BYTE:
+        this.#openers[0] = byte;
+        this.#depth = 1;
+        this.#state = CONTAINER;
+        return this.#scanContainer(bytes, i + 1, end);
+      case LITERAL_BYTE:
+        this.#state = LITERAL;
+        return this.#scanLiteral(bytes, i + 1, end);
+      default:
+        return this.#fail('malformed', i, end);
+    }
+  }
+
+  #endValue(i: number): void {
+    if (this.#key >= 0) this.#members[this.#key * SLOTS + VALUE_END] = this.#base + i;
+    this.#state = AFTER_VALUE;
+  }
+
+  #scanString(bytes: Bytes, from: number, end: number): number {
+    const i = this.#skipString(bytes, from, end);
+    if (!this.#inString) this.#endValue(i);
+    return i;
+  }
+
+  #scanLiteral(bytes: Bytes, from: number, end: number): number {
+    let i = from;
+    while (i < end && BYTE_CLASS[bytes[i]!] === LITERAL_BYTE) i += 1;
+    if (i < end) this.#endValue(i);
+    return i;
+  }
+
+  /** Inside a nested object or array, until its end. */
+  #scanContainer(bytes: Bytes, from: number, end: number): number {
+    const openers = this.#openers;
+    let depth = this.#depth;
+    let i = this.#inString ? this.#skipString(bytes, from, end) : from;
+    while (i < end) {
+      const byte = bytes[i]!;
+      const kind = BYTE_CLASS[byte]!;
+      i += 1;
+      if (kind <= SEPARATOR_BYTE) {
+        if (kind === 0) return this.#fail('malformed', i - 1, end);
+      } else if (kind === QUOTE_BYTE) {
+        // A tiny string ends here, without a call.
+        const limit = i + TINY_STRING_BYTES < end ? i + TINY_STRING_BYTES : end;
+        while (i < limit && STRING_STOP[bytes[i]!] === 0) i += 1;
+        if (i < limit && bytes[i] === QUOTE) {
+          i += 1;
+          continue;
+        }
+        this.#inString = true;
+        i = this.#skipString(bytes, i, end);
+      } else if (kind === OPEN_BYTE) {
+        if (depth === MAX_JSON_DEPTH) return this.#fail('too-deep', i - 1, end);
+        openers[depth] = byte;
+        depth += 1;
+      } else {
+        depth -= 1;
+        // In ASCII a closing bracket is two above its opening one.
+        if (openers[depth] !== byte - 2) return this.#fail('malformed', i - 1, end);
+        if (depth === 0) {
+          this.#endValue(i);
+          return i;
+        }
+      }
+    }
+    this.#depth = depth;
+    return i;
+  }
+
+  /** From inside a string to just after its closing quote, or to `end` with `#inString` still set. */
+  #skipString(bytes: Bytes, from: number, end: number): number {
+    let i = from;
+    if (this.#escaped) {
+      this.#escaped = false;
+      i += 1;
+    }
+    let limit = Math.min(i + BYTE_LOOP_BYTES, end);
+    while (true) {
+      while (i < limit) {
+        while (i < limit && STRING_STOP[bytes[i]!] === 0) i += 1;
+        if (i === limit) break;
+        const isQuote = bytes[i] === QUOTE;
+        i += 1;
+        if (isQuote) {
+          this.#inString = false;
+          return i;
+        }
+        if (i === end) {
+          this.#escaped = true;
+          return i;
+        }
+        if (bytes[i] === QUOTE) limit = Math.min(i + BYTE_LOOP_BYTES, end);
+        i += 1;
+      }
+      if (i >= end) return end;
+      const quote = bytes.indexOf(QUOTE, i);
+      const stop = quote === -1 ? end : quote;
+      let run = stop;
+      while (run > i && bytes[run - 1] === BACKSLASH) run -= 1;
+      const isEscaped = ((stop - run) & 1) === 1;
+      if (quote === -1) {
+        this.#escaped = isEscaped;
+        return end;
+      }
+      i = quote + 1;
+      if (!isEscaped) {
+        this.#inString = false;
+        return i;
+      }
+      limit = Math.min(i + BYTE_LOOP_BYTES, end);
+    }
+  }
+
+  /** A top-level key. In one piece and without escapes it is compared in place, else decoded into `#keyBytes`. */
+  #scanKey(bytes: Bytes, from: number, end: number): number {
+    let i = from;
+    if (this.#keyLength === 0 && !this.#escaped && this.#hexDigits === 0) {
+      while (i < end && KEY_STOP[bytes[i]!] === 0) i += 1;
+      if (i < end && bytes[i] === QUOTE) return this.#endKey(this.#keys.find(bytes, from, i - from), i + 1, end);
+      i = from;
+    }
+    while (i < end) {
+      const byte = bytes[i]!;
+      i += 1;
+      if (this.#hexDigits > 0 || this.#escaped) {
+        if (!this.#decodeEscape(byte)) return this.#fail('malformed', i - 1, end);
+      } else if (byte === QUOTE) {
+        const length = this.#keyLength;
+        const key = length > MAX_KEY_BYTES ? KEY_UNKNOWN : this.#keys.find(this.#keyBytes, 0, length);
+        return this.#endKey(key, i, end);
+      } else if (byte === BACKSLASH) {
+        this.#escaped = true;
+      } else if (byte < 0x20) {
+        return this.#fail('malformed', i - 1, end);
+      } else {
+        this.#addKeyByte(byte);
+      }
+    }
+    return i;
+  }
+
+  #addKeyByte(byte: number): void {
+    if (this.#keyLength < MAX_KEY_BYTES) this.#keyBytes[this.#keyLength] = byte;
+    this.#keyLength += 1;
+  }
+
+  #decodeEscape(byte: number): boolean {
+    if (this.#hexDigits > 0) {
+      const lower = byte | 0x20;
+      let digit = -1;
+      if (byte >= 0x30 && byte <= 0x39) digit = byte - 0x30;
+      else if (lower >= 0x61 && lower <= 0x66) digit = lower - 0x57;
+      if (digit === -1) return false;
+      this.#codeUnit = (this.#codeUnit << 4) | digit;
+      this.#hexDigits -= 1;
+      if (this.#hexDigits === 0) this.#addCodeUnit(this.#codeUnit);
+      return true;
+    }
+    this.#escaped = false;
+    if (byte === LOWER_U) {
+      this.#hexDigits = 4;
+      this.#codeUnit = 0;
+      return true;
+    }
+    const decoded = SIMPLE_ESCAPES[byte]!;
+    if (decoded !== 0) this.#addKeyByte(decoded);
+    return decoded !== 0;
+  }
+
+  /** As UTF-8. Halves of surrogate pairs are written alone: no name has one, so they only have to differ from all names. */
+  #addCodeUnit(unit: number): void {
+    if (unit < 0x80) {
+      this.#addKeyByte(unit);
+    } else if (unit < 0x800) {
+      this.#addKeyByte(0xc0 | (unit >> 6));
+      this.#addKeyByte(0x80 | (unit & 0x3f));
+    } else {
+      this.#addKeyByte(0xe0 | (unit >> 12));
+      this.#addKeyByte(0x80 | ((unit >> 6) & 0x3f));
+      this.#addKeyByte(0x80 | (unit & 0x3f));
+    }
+  }
+
+  #endKey(key: number, i: number, end: number): number {
+    this.#key = key;
+    if (key !== KEY_UNKNOWN && this.#keys.isStrict) {
+      if (key <= KEY_CASE_DIFFERS) return this.#failKey('case', KEY_CASE_DIFFERS - key, end);
+      if (this.found(key)) return this.#failKey('duplicate', key, end);
+    }
+    if (key >= 0) {
+      const slot = key * SLOTS;
+      this.#members[slot + MEMBER_START] = this.#keyStart;
+      this.#members[slot + VALUE_START] = -1;
+      this.#members[slot + VALUE_END] = -1;
+      this.#members[slot + COMMA_BEFORE] = this.#comma;
+      this.#members[slot + COMMA_AFTER] = -1;
+      this.#members[slot + ORDINAL] = this.memberCount;
+    }
+    this.memberCount += 1;
+    this.#state = BEFORE_COLON;
+    return i;
+  }
+
+  #failKey(kind: 'case' | 'duplicate', key: number, end: number): number {
+    this.failure = { kind, key: this.#keys.names[key] ?? null, offset: this.#keyStart };
+    this.#state = FAILED;
+    return end;
+  }
+
+  #fail(kind: JsonScanFailureKind, i: number, end: number = i): number {
+    this.failure = { kind, key: null, offset: this.#base + i };
+    this.#state = FAILED;
+    return end;
+  }
+}
+
+/** What a backslash and this byte stand for in a string; 0: no escape. */
+const SIMPLE_ESCAPES: Uint8Array = new Uint8Array(256);
+for (const [escape, decoded] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
+  SIMPLE_ESCAPES[escape!.charCodeAt(0)] = decoded!.charCodeAt(0);
+}
