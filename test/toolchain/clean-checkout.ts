@@ -54,28 +54,43 @@ export interface Running {
   readonly output: () => string;
 }
 
+interface StartOptions {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly port: number;
+  readonly withinMs: number;
+  isUp(output: string): boolean;
+}
+
+/** Starts a gateway and waits until it is up by the caller's measure. */
+export async function startCommand(command: readonly string[], options: StartOptions): Promise<Running> {
+  const { cwd, env, port, withinMs } = options;
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { cwd, env: env ?? userEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const collect = (chunk: Buffer): void => void (text += chunk.toString());
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const deadline = Date.now() + withinMs;
+  while (!options.isUp(text)) {
+    const isOver = child.exitCode !== null || child.signalCode !== null || Date.now() > deadline;
+    if (isOver) child.kill('SIGKILL');
+    assert.ok(!isOver, `${command.join(' ')} did not start:\n${text}`);
+    await delay(20);
+  }
+  return { child, port, output: () => text };
+}
+
 /** Starts the demo gateway on a free port with this command, and waits until it has printed its curl line. */
 export async function startGateway(
   command: readonly string[],
   options: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<Running> {
   const port = await findFreePort();
-  const [program = '', ...args] = command.map((part) => part.replace('{port}', String(port)));
-  const { cwd, env } = options;
-  const child = spawn(program, args, { cwd, env: env ?? userEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  const collect = (chunk: Buffer): void => void (text += chunk.toString());
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-  const running = { child, port, output: () => text };
-  const deadline = Date.now() + START_WITHIN_MS;
-  while (!hasCompleteCurlLine(text)) {
-    const isOver = child.exitCode !== null || child.signalCode !== null || Date.now() > deadline;
-    if (isOver) child.kill('SIGKILL');
-    assert.ok(!isOver, `${command.join(' ')} did not start:\n${text}`);
-    await delay(20);
-  }
-  return running;
+  return startCommand(
+    command.map((part) => part.replace('{port}', String(port))),
+    { ...options, port, isUp: hasCompleteCurlLine, withinMs: START_WITHIN_MS },
+  );
 }
 
 function hasCompleteCurlLine(text: string): boolean {
@@ -92,14 +107,13 @@ export function runPrintedCurl(running: Running): { readonly choices?: readonly 
 }
 
 /** SIGTERM to the process that the user started; it must exit with 0 in time and leave no one on the port. */
-export async function stopGateway(running: Running): Promise<void> {
-  const { child, port } = running;
+export async function stopGateway({ child, port, output }: Running, pid = Number(child.pid)): Promise<void> {
   const closed = once(child, 'close') as Promise<[number | null, string | null]>;
-  child.kill('SIGTERM');
+  process.kill(pid, 'SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
   const [code, signal] = await closed;
   clearTimeout(timer);
-  assert.deepEqual({ code, signal }, { code: 0, signal: null }, running.output());
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, output());
   await assert.rejects(connectTo(port), /ECONNREFUSED/, `someone still listens on ${port}`);
 }
 
@@ -112,7 +126,7 @@ async function connectTo(port: number): Promise<void> {
   }
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
