@@ -16,8 +16,13 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const MAX_HEAD_BYTES = 256 * 1024;
 const EMPTY = Buffer.alloc(0);
 
+/** Serves an accepted connection until it ends. */
+export function serveConnection(socket: Socket, host: MockHost): MockConnection {
+  return new MockConnection(socket, host);
+}
+
 /** One connection: requests in, replies out, one at a time and in order. */
-export class MockConnection {
+class MockConnection {
   readonly #socket: Socket;
   readonly #host: MockHost;
   /** Received and not yet used. */

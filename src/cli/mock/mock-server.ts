@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { MockConnection, type MockHost } from './mock-connection.ts';
+import { serveConnection, type MockHost } from './mock-connection.ts';
 import { DEFAULT_MOCK_OPTIONS, type MockOptions } from './mock-options.ts';
 import { MockRouter } from './mock-router.ts';
 import { RequestLog } from './request-log.ts';
@@ -31,7 +31,7 @@ export async function startMock(options: Partial<MockOptions> = {}): Promise<Run
   const serve = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    new MockConnection(socket, host);
+    serveConnection(socket, host);
   };
   const server: Server =
     settings.tls === null
