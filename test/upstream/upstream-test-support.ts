@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { Bytes } from '../../src/base/bytes.ts';
+import type { OriginSpec } from '../../src/contract/snapshot.ts';
+import { DEFAULT_LIMITS } from '../../src/http1/limits.ts';
+import type {
+  UpstreamConnection,
+  UpstreamFailure,
+  UpstreamOwner,
+} from '../../src/sidecar/upstream/upstream-connection.ts';
+import type { UpstreamPool } from '../../src/sidecar/upstream/upstream-pool.ts';
+import { UpstreamPools, type UpstreamPoolsOptions } from '../../src/sidecar/upstream/upstream-pools.ts';
+
+export type OriginOverrides = Partial<Omit<OriginSpec, 'tls'>> & { readonly tls?: Partial<OriginSpec['tls']> };
+
+export function origin(overrides: OriginOverrides = {}): OriginSpec {
+  return {
+    scheme: 'http',
+    host: '127.0.0.1',
+    port: 1,
+    socketPath: null,
+    proxyUrl: null,
+    maxConnections: 100,
+    ...overrides,
+    tls: { verify: true, caPem: null, certPem: null, keyPem: null, serverName: null, ...overrides.tls },
+  };
+}
+
+/** An attempt that records what it is told, in order. */
+export class RecordingOwner implements UpstreamOwner {
+  readonly events: string[] = [];
+  readonly chunks: Bytes[] = [];
+  connection: UpstreamConnection | null = null;
+  failure: UpstreamFailure | null = null;
+  #wake: (() => void) | null = null;
+
+  onUpstreamConnected(connection: UpstreamConnection): void {
+    assert.equal(connection.owner, this);
+    this.connection = connection;
+    this.#record('connected');
+  }
+  onUpstreamConnectFailed(failure: UpstreamFailure): void {
+    this.failure = failure;
+    this.#record('connect-failed');
+  }
+  onUpstreamData(chunk: Bytes): void {
+    this.chunks.push(chunk);
+    this.#record('data');
+  }
+  onUpstreamDrain(): void {
+    this.#record('drain');
+  }
+  onUpstreamClosed(failure: UpstreamFailure | null): void {
+    this.failure = failure;
+    this.#record('closed');
+  }
+
+  get text(): string {
+    return Buffer.concat(this.chunks).toString('latin1');
+  }
+
+  /** Resolves when `isTrue`, looked at after each event; fails after 10 s with what happened instead. */
+  async until(isTrue: (owner: this) => boolean): Promise<void> {
+    const giveUp = AbortSignal.timeout(10_000);
+    while (!isTrue(this)) {
+      const woken = Promise.withResolvers<void>();
+      this.#wake = woken.resolve;
+      giveUp.addEventListener('abort', () => woken.resolve(), { once: true });
+      await woken.promise;
+      if (giveUp.aborted)
+        assert.fail(`gave up waiting; events: ${this.events.join(', ')} ${this.failure?.message ?? ''}`);
+    }
+  }
+
+  async gets(event: string): Promise<void> {
+    await this.until(() => this.events.includes(event));
+  }
+
+  #record(event: string): void {
+    this.events.push(event);
+    this.#wake?.();
+  }
+}
+
+/** Pools that are ticked in real time, and a check that nothing is left open after the test. */
+export function startPools(test: TestContext, overrides: Partial<UpstreamPoolsOptions> = {}): UpstreamPools {
+  const pools = new UpstreamPools({
+    connectTimeoutMs: 5000,
+    poolWaitMs: 5000,
+    idleTimeoutMs: 60_000,
+    parserLimits: DEFAULT_LIMITS,
+    ...overrides,
+  });
+  const ticker = setInterval(() => pools.tick(performance.now()), 20);
+  test.after(() => {
+    clearInterval(ticker);
+    pools.closeAll();
+    for (const { idle, busy, connecting, waiting } of pools.stats()) {
+      assert.deepEqual({ idle, busy, connecting, waiting }, { idle: 0, busy: 0, connecting: 0, waiting: 0 });
+    }
+  });
+  return pools;
+}
+
+export interface Peer {
+  readonly port: number;
+  readonly server: Server;
+  /** Accepted connections, in order, closed ones included. */
+  readonly sockets: Socket[];
+}
+
+/** A server that answers each read with `reply` (null: never) and counts its connections. */
+export async function startPeer(
+  test: TestContext,
+  options: { reply?: string | null; host?: string; port?: number; onConnection?: (socket: Socket) => void } = {},
+): Promise<Peer> {
+  const { reply = 'pong', host = '127.0.0.1', port = 0, onConnection } = options;
+  const server = createServer({ noDelay: true });
+  return listen(test, server, { host, port }, (socket) => {
+    if (onConnection !== undefined) onConnection(socket);
+    else socket.on('data', () => reply !== null && socket.write(reply));
+  });
+}
+
+export async function listen(
+  test: TestContext,
+  server: Server,
+  where: { host: string; port: number } | { path: string },
+  onConnection: (socket: Socket) => void,
+  event = 'connection',
+): Promise<Peer> {
+  const sockets: Socket[] = [];
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => open.delete(socket));
+  });
+  server.on(event, (socket: Socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    onConnection(socket);
+  });
+  server.listen(where);
+  await once(server, 'listening');
+  test.after(async () => {
+    for (const socket of open) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  const address = server.address();
+  return { port: typeof address === 'object' ? ((address as AddressInfo | null)?.port ?? 0) : 0, server, sockets };
+}
+
+/** Acquires and waits: a connection that is already `owner`'s. */
+export async function connected(pool: UpstreamPool, owner = new RecordingOwner()): Promise<UpstreamConnection> {
+  const connection = pool.acquire(owner, performance.now());
+  if (connection !== null) {
+    assert.equal(connection.owner, owner);
+    owner.connection = connection;
+    return connection;
+  }
+  await owner.until(() => owner.events.length > 0);
+  assert.ok(owner.connection !== null, `not connected: ${owner.failure?.message}`);
+  return owner.connection;
+}
+
+/** Acquires and waits for the refusal. */
+export async function refused(pool: UpstreamPool): Promise<UpstreamFailure> {
+  const owner = new RecordingOwner();
+  assert.equal(pool.acquire(owner, performance.now()), null);
+  await owner.gets('connect-failed');
+  assert.deepEqual(owner.events, ['connect-failed']);
+  assert.ok(owner.failure !== null);
+  return owner.failure;
+}
+
+/** One request and one reply. */
+export async function exchange(pool: UpstreamPool, request = 'ping', reply = 'pong'): Promise<UpstreamConnection> {
+  const owner = new RecordingOwner();
+  const connection = await connected(pool, owner);
+  connection.write(request);
+  await owner.until(() => owner.text.length >= reply.length);
+  assert.equal(owner.text, reply);
+  return connection;
+}
+
+/** A port of this machine on which nobody listens. */
+export async function closedPort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer();
+  server.listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Waits until `isTrue`; fails after 10 s. */
+export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  while (!isTrue()) {
+    if (performance.now() > deadlineMs) assert.fail(`never: ${what}`);
+    await sleep(5);
+  }
+}
+
+/** Lets everything happen that is ready to. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 3; i++) await nextTurn();
+}
+
+/** Sockets this process holds, by /proc: what Node itself has lost track of is counted too. */
+export function openSocketCount(): number {
+  let count = 0;
+  for (const descriptor of readdirSync('/proc/self/fd')) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${descriptor}`).startsWith('socket:')) count++;
+    } catch {
+      // The descriptor of the listing itself.
+    }
+  }
+  return count;
+}
