@@ -14,6 +14,7 @@ const config: KnipConfig = {
   ],
   project: ['bin/**/*.js', 'src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', '*.config.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true },
+  ignoreBinaries: ['unshare'],
   // oxfmt is run by scripts/check.ts by its path.
   ignoreDependencies: ['oxfmt'],
 };
