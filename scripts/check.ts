@@ -45,12 +45,13 @@ function passes(step: Step): boolean {
 }
 
 function everyFileWasRead(output: string): string | undefined {
-  const count = Number(/ on (\d+) files/.exec(output)?.[1] ?? 0);
-  return count >= sources.length && count > 0 ? undefined : `read ${count} files of ${sources.length}`;
+  if (sources.length === 0) return 'no source file';
+  const count = Number(/ on (\d+) files?/.exec(output)?.[1] ?? 0);
+  return count >= sources.length ? undefined : `read ${count} files of ${sources.length}`;
 }
 
 function everyFileWasCompiled(): string | undefined {
-  const missing = compiled.filter((file) => !existsSync(file.replace(/^src\//, '.tsbuild/').replace(/\.ts$/, '.d.ts')));
   if (compiled.length === 0) return 'no source file';
+  const missing = compiled.filter((file) => !existsSync(file.replace(/^src\//, '.tsbuild/').replace(/\.ts$/, '.d.ts')));
   return missing.length > 0 ? `not compiled: ${missing.join(', ')}` : undefined;
 }
