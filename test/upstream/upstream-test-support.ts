@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { TestContext } from 'node:test';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Bytes } from '../../src/base/bytes.ts';
 import type { OriginSpec } from '../../src/contract/snapshot.ts';
@@ -14,6 +14,31 @@ import type {
 } from '../../src/sidecar/upstream/upstream-connection.ts';
 import type { UpstreamPool } from '../../src/sidecar/upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../../src/sidecar/upstream/upstream-pools.ts';
+
+/** For what should take milliseconds. */
+const PATIENCE_MS = 15_000;
+
+/** Where a test leaves what is to be done after it, last first. */
+export interface TestScope {
+  after(clean: () => void | Promise<void>): void;
+}
+
+/** A test that must leave no socket open, by the kernel's count: ours and the peers'. */
+export function socketTest(name: string, run: (scope: TestScope) => Promise<void>): void {
+  it(name, { timeout: 60_000 }, async () => {
+    const before = openSocketCount();
+    const cleaners: (() => void | Promise<void>)[] = [];
+    const watchdog = setTimeout(() => waiting.forEach((owner) => owner.giveUp()), PATIENCE_MS);
+    try {
+      await run({ after: (clean) => void cleaners.push(clean) });
+    } finally {
+      clearTimeout(watchdog);
+      waiting.clear();
+      for (const clean of cleaners.toReversed()) await clean();
+    }
+    await eventually(() => openSocketCount() <= before, `${before} sockets open, as before the test`);
+  });
+}
 
 export type OriginOverrides = Partial<Omit<OriginSpec, 'tls'>> & { readonly tls?: Partial<OriginSpec['tls']> };
 
@@ -30,13 +55,16 @@ export function origin(overrides: OriginOverrides = {}): OriginSpec {
   };
 }
 
+/** Owners whose next event a test waits for. */
+const waiting = new Set<RecordingOwner>();
+
 /** An attempt that records what it is told, in order. */
 export class RecordingOwner implements UpstreamOwner {
   readonly events: string[] = [];
   readonly chunks: Bytes[] = [];
   connection: UpstreamConnection | null = null;
   failure: UpstreamFailure | null = null;
-  #wake: (() => void) | null = null;
+  #wake: PromiseWithResolvers<void> | null = null;
 
   onUpstreamConnected(connection: UpstreamConnection): void {
     assert.equal(connection.owner, this);
@@ -63,17 +91,19 @@ export class RecordingOwner implements UpstreamOwner {
     return Buffer.concat(this.chunks).toString('latin1');
   }
 
-  /** Resolves when `isTrue`, looked at after each event; fails after 10 s with what happened instead. */
+  /** Resolves when `isTrue`, looked at after each event. Makes no timer. */
   async until(isTrue: (owner: this) => boolean): Promise<void> {
-    const giveUp = AbortSignal.timeout(10_000);
     while (!isTrue(this)) {
       const woken = Promise.withResolvers<void>();
-      this.#wake = woken.resolve;
-      giveUp.addEventListener('abort', () => woken.resolve(), { once: true });
+      this.#wake = woken;
+      waiting.add(this);
       await woken.promise;
-      if (giveUp.aborted)
-        assert.fail(`gave up waiting; events: ${this.events.join(', ')} ${this.failure?.message ?? ''}`);
     }
+  }
+
+  giveUp(): void {
+    const seen = this.events.join(', ') || 'none';
+    this.#wake?.reject(new Error(`gave up waiting; events: ${seen} ${this.failure?.message ?? ''}`));
   }
 
   async gets(event: string): Promise<void> {
@@ -82,12 +112,20 @@ export class RecordingOwner implements UpstreamOwner {
 
   #record(event: string): void {
     this.events.push(event);
-    this.#wake?.();
+    waiting.delete(this);
+    this.#wake?.resolve();
   }
 }
 
-/** Pools that are ticked in real time, and a check that nothing is left open after the test. */
-export function startPools(test: TestContext, overrides: Partial<UpstreamPoolsOptions> = {}): UpstreamPools {
+/**
+ * Pools that are ticked in real time, or only by the test if `isManual`, and a check that nothing is left of them after
+ * it.
+ */
+export function startPools(
+  test: TestScope,
+  overrides: Partial<UpstreamPoolsOptions> = {},
+  isManual = false,
+): UpstreamPools {
   const pools = new UpstreamPools({
     connectTimeoutMs: 5000,
     poolWaitMs: 5000,
@@ -95,7 +133,7 @@ export function startPools(test: TestContext, overrides: Partial<UpstreamPoolsOp
     parserLimits: DEFAULT_LIMITS,
     ...overrides,
   });
-  const ticker = setInterval(() => pools.tick(performance.now()), 20);
+  const ticker = isManual ? undefined : setInterval(() => pools.tick(performance.now()), 20);
   test.after(() => {
     clearInterval(ticker);
     pools.closeAll();
@@ -115,7 +153,7 @@ export interface Peer {
 
 /** A server that answers each read with `reply` (null: never) and counts its connections. */
 export async function startPeer(
-  test: TestContext,
+  test: TestScope,
   options: { reply?: string | null; host?: string; port?: number; onConnection?: (socket: Socket) => void } = {},
 ): Promise<Peer> {
   const { reply = 'pong', host = '127.0.0.1', port = 0, onConnection } = options;
@@ -127,7 +165,7 @@ export async function startPeer(
 }
 
 export async function listen(
-  test: TestContext,
+  test: TestScope,
   server: Server,
   where: { host: string; port: number } | { path: string },
   onConnection: (socket: Socket) => void,
@@ -153,11 +191,14 @@ export async function listen(
     await once(server, 'close');
   });
   const address = server.address();
-  return { port: typeof address === 'object' ? ((address as AddressInfo | null)?.port ?? 0) : 0, server, sockets };
+  return { port: typeof address === 'object' ? (address?.port ?? 0) : 0, server, sockets };
 }
 
 /** Acquires and waits: a connection that is already `owner`'s. */
-export async function connected(pool: UpstreamPool, owner = new RecordingOwner()): Promise<UpstreamConnection> {
+export async function connected(
+  pool: UpstreamPool,
+  owner: RecordingOwner = new RecordingOwner(),
+): Promise<UpstreamConnection> {
   const connection = pool.acquire(owner, performance.now());
   if (connection !== null) {
     assert.equal(connection.owner, owner);
@@ -200,9 +241,9 @@ export async function closedPort(host = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** Waits until `isTrue`; fails after 10 s. */
+/** Waits until `isTrue`; fails when it takes too long. */
 export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
+  const deadlineMs = performance.now() + PATIENCE_MS;
   while (!isTrue()) {
     if (performance.now() > deadlineMs) assert.fail(`never: ${what}`);
     await sleep(5);

@@ -161,6 +161,11 @@ export class UpstreamConnection {
     this.owner = owner;
   }
 
+  /** It goes idle without having served anyone: whoever takes it did not open it. */
+  rest(): void {
+    this.#isReused = true;
+  }
+
   /** Bytes that came. While idle there is nothing to come: whatever it is, the connection's framing is in doubt. */
   receive(chunk: Bytes): void {
     if (this.owner !== null) this.owner.onUpstreamData(chunk);

@@ -356,8 +356,9 @@ export class UpstreamPool implements UpstreamConnectionHome, ConnectAttemptListe
       // Its turn, but not with this one: make room for a new one.
       return connection.destroy();
     }
-    if (this.#state === 'named') this.#idle.push(connection);
-    else connection.destroy();
+    if (this.#state !== 'named') return connection.destroy();
+    connection.rest();
+    this.#idle.push(connection);
   }
 
   #serve(waiter: Waiter, connection: UpstreamConnection): void {
