@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** USER_HZ: what /proc counts CPU time in, 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** User and system time of a process and of its threads, seconds, in steps of 10 ms; null when it is gone. */
+export function readCpuSeconds(pid: number): number | null {
+  const fields = statFields(pid);
+  if (fields === null) return null;
+  // proc_pid_stat(5): fields 14 and 15; `fields` starts at 3.
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** A process and all that descend from it, with their command lines. */
+export function processTree(rootPid: number): ProcessInfo[] {
+  const childrenOf = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const parent = Number(statFields(pid)?.[1]);
+    if (!Number.isInteger(parent)) continue;
+    const siblings = childrenOf.get(parent);
+    if (siblings === undefined) childrenOf.set(parent, [pid]);
+    else siblings.push(pid);
+  }
+  const tree: ProcessInfo[] = [];
+  const waiting = [rootPid];
+  for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
+    const command = readCommand(pid);
+    if (command === null) continue;
+    tree.push({ pid, command });
+    waiting.push(...(childrenOf.get(pid) ?? []));
+  }
+  return tree;
+}
+
+export interface MemoryUse {
+  readonly rssBytes: number;
+  /** Shared pages divided among those that share them: adds up over processes. */
+  readonly pssBytes: number;
+}
+
+/** @returns null when the process is gone or not ours to look at. */
+export function readMemory(pid: number): MemoryUse | null {
+  const text = readProc(`/proc/${pid}/smaps_rollup`);
+  if (text === null) return null;
+  const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
+  return { rssBytes: kilobytes('Rss') * 1024, pssBytes: kilobytes('Pss') * 1024 };
+}
+
+/** From field 3 (state) on: the name, field 2, may hold spaces and brackets. */
+function statFields(pid: number): string[] | null {
+  const text = readProc(`/proc/${pid}/stat`);
+  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+function readCommand(pid: number): string | null {
+  const text = readProc(`/proc/${pid}/cmdline`);
+  return text === null ? null : text.replaceAll('\0', ' ').trim();
+}
+
+function readProc(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+}
