@@ -13,7 +13,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 const SLOW_FOLDERS = ['test/chaos/', 'test/toolchain/'];
 const CONCURRENCY = 2;
 /** For each file and each test in it: nothing may hang the run. */
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 180_000;
 
 const args = process.argv.slice(2);
 const suite = args[0] !== undefined && Object.hasOwn(SUITES, args[0]) ? (args.shift() ?? 'main') : 'main';
