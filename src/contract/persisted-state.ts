@@ -26,4 +26,8 @@ export const DATA_FILES = {
   state: 'state.sealed',
   /** The demo's master key as text. */
   demoKey: 'demo-key',
+  /** UUID of this node as text. */
+  nodeId: 'node-id',
+  /** Directory of journal segments. */
+  journal: 'journal',
 } as const;

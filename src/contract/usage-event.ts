@@ -1,20 +1,9 @@
 import type { EndpointName } from '../domain/endpoints.ts';
 import type { ErrorName } from '../domain/errors/error-table.ts';
+import type { TokenUsage } from '../domain/usage/token-usage.ts';
 
 /** Raised when a field changes meaning. */
 export const USAGE_EVENT_FORMAT = 1;
-
-/** Tokens of one request. Input includes cache reads and writes, output includes reasoning. */
-export interface TokenUsage {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  /** Part of the input read from the provider's prompt cache. */
-  readonly cacheReadTokens: number;
-  /** Part of the input written to the provider's prompt cache. */
-  readonly cacheWriteTokens: number;
-  /** Part of the output spent on reasoning. */
-  readonly reasoningTokens: number;
-}
 
 /** One attempt at a deployment. */
 export interface AttemptEvent {

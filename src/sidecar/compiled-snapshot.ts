@@ -1,0 +1,193 @@
+import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '../contract/snapshot.ts';
+import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
+import { matchModelPattern } from '../domain/routing/model-pattern.ts';
+import { HeaderId } from '../http1/header-id.ts';
+import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
+import type { UpstreamPool } from './upstream/upstream-pool.ts';
+import type { UpstreamPools } from './upstream/upstream-pools.ts';
+
+/** A deployment with all that a request needs precomputed: pool, request heads, header mask, texts. */
+export interface CompiledDeployment {
+  readonly spec: DeploymentSpec;
+  readonly weight: number;
+  readonly order: number;
+  readonly pool: UpstreamPool;
+  /** Per endpoint: request line, host, the deployment's own headers; the client's and content-length follow. */
+  readonly heads: Readonly<Record<EndpointName, string>>;
+  /** Host and own headers alone, for requests whose path is only known at run time. */
+  readonly headerBlock: string;
+  /** By `HeaderId`: 1 = a client header of this kind goes to this deployment. */
+  readonly forwards: Uint8Array;
+  /** Names of the headers that the deployment sets, lower case. */
+  readonly ownNames: ReadonlySet<string>;
+  /** Headers sent unless the client sends them: name and whole line. */
+  readonly defaultLines: readonly (readonly [name: string, line: string])[];
+  /** Own header lines for the answer: model id under both names. */
+  readonly answerHeaders: string;
+  /** `"deployment":…,"provider":…` of the usage event. */
+  readonly eventPart: string;
+}
+
+export interface CompiledGroup {
+  readonly name: string;
+  readonly family: WireFamily;
+  /** Ascending by `order`. */
+  readonly deployments: readonly CompiledDeployment[];
+  /** Group names to try in turn after this one. */
+  readonly fallbacks: readonly string[];
+  /** `"group":…` of the usage event. */
+  readonly eventPart: string;
+}
+
+/** A model name resolved: the group, and what its `*` matched. */
+export interface ResolvedModel {
+  readonly group: CompiledGroup;
+  readonly matched: string;
+}
+
+export interface CompiledSnapshot {
+  readonly version: string;
+  readonly settings: SidecarSettings;
+  readonly groups: ReadonlyMap<string, CompiledGroup>;
+  readonly wildcards: readonly CompiledGroup[];
+  readonly aliases: Snapshot['aliases'];
+  readonly deployments: ReadonlyMap<string, CompiledDeployment>;
+  readonly masterKeyHash: Buffer | null;
+  /** For connections accepted from now on. */
+  readonly parserLimits: ParserLimits;
+}
+
+/** Client headers that go to every provider (decisions.md, "What crosses, in bytes"). */
+const FORWARDED_HEADERS: readonly number[] = [
+  HeaderId.ContentType,
+  HeaderId.Accept,
+  HeaderId.UserAgent,
+  HeaderId.AnthropicVersion,
+  HeaderId.AnthropicBeta,
+  HeaderId.OpenaiBeta,
+  HeaderId.IdempotencyKey,
+  HeaderId.XStainless,
+  HeaderId.Traceparent,
+  HeaderId.Tracestate,
+];
+
+/** Builds the frozen form that requests use. Pools are taken from `pools`, so they outlive snapshots. */
+export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools): CompiledSnapshot {
+  const deployments = new Map<string, CompiledDeployment>();
+  for (const spec of snapshot.deployments) {
+    deployments.set(spec.id, compileDeployment(spec, pools.poolFor(spec.origin), snapshot.settings));
+  }
+  const compile = (group: ModelGroupSpec): CompiledGroup => compileGroup(group, deployments, snapshot);
+  const hash = snapshot.settings.masterKeyHash;
+  return Object.freeze({
+    version: snapshot.version,
+    settings: snapshot.settings,
+    groups: new Map(snapshot.groups.map((group) => [group.name, compile(group)])),
+    wildcards: Object.freeze(snapshot.wildcards.map(compile)),
+    aliases: snapshot.aliases,
+    deployments,
+    masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
+    parserLimits: Object.freeze({
+      ...DEFAULT_LIMITS,
+      maxHeadBytes: snapshot.settings.limits.maxHeadBytes,
+      maxHeaders: snapshot.settings.limits.maxHeaders,
+    }),
+  });
+}
+
+/** Alias, exact name, then wildcards from the most specific. */
+export function resolveModel(snapshot: CompiledSnapshot, model: string): ResolvedModel | null {
+  const alias = Object.hasOwn(snapshot.aliases, model) ? snapshot.aliases[model] : undefined;
+  const name = alias === undefined ? model : alias.group;
+  const exact = snapshot.groups.get(name);
+  if (exact !== undefined) return { group: exact, matched: '' };
+  for (const group of snapshot.wildcards) {
+    const matched = matchModelPattern(group.name, name);
+    if (matched !== null) return { group, matched };
+  }
+  return null;
+}
+
+function compileGroup(
+  group: ModelGroupSpec,
+  deployments: ReadonlyMap<string, CompiledDeployment>,
+  snapshot: Snapshot,
+): CompiledGroup {
+  const members = group.deploymentIds
+    .map((id) => deployments.get(id))
+    .filter((deployment) => deployment !== undefined)
+    .sort((a, b) => a.order - b.order);
+  const specific = Object.hasOwn(snapshot.fallbacks, group.name) ? snapshot.fallbacks[group.name] : undefined;
+  const fallbacks = (specific ?? snapshot.defaultFallbacks).filter((name) => name !== group.name);
+  return Object.freeze({
+    name: group.name,
+    family: members[0]?.spec.family ?? 'openai',
+    deployments: Object.freeze(members),
+    fallbacks: Object.freeze(fallbacks.slice(0, snapshot.settings.maxFallbacks)),
+    eventPart: `"group":${JSON.stringify(group.name)}`,
+  });
+}
+
+function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: SidecarSettings): CompiledDeployment {
+  const headerBlock = compileHeaderBlock(spec);
+  const heads = {} as Record<EndpointName, string>;
+  for (const name of ENDPOINT_NAMES) {
+    heads[name] = requestLine(spec, 'POST', ENDPOINTS[name].upstreamPath) + headerBlock;
+  }
+  const id = JSON.stringify(spec.id);
+  return Object.freeze({
+    spec,
+    weight: spec.weight,
+    order: spec.order,
+    pool,
+    heads: Object.freeze(heads),
+    headerBlock,
+    forwards: compileForwards(spec, settings),
+    ownNames: new Set(spec.headers.map(([name]) => name)),
+    defaultLines: spec.defaultHeaders.map(([name, value]) => [name, `${name}: ${value}\r\n`] as const),
+    answerHeaders:
+      `x-slipstream-model-id: ${spec.id}\r\nx-litellm-model-id: ${spec.id}\r\n` +
+      `x-litellm-model-group: ${encodeURI(spec.groupName)}\r\n`,
+    eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
+  });
+}
+
+/** Request line to `spec` for `path` (starting with a slash), its base path and query added. */
+export function requestLine(spec: DeploymentSpec, method: string, path: string): string {
+  // Anthropic's endpoints carry /v1 themselves; a base that already ends in it must not double it.
+  const base = path.startsWith('/v1/') && spec.basePath.endsWith('/v1') ? spec.basePath.slice(0, -3) : spec.basePath;
+  let target = base + path;
+  if (spec.query !== '') target += (path.includes('?') ? '&' : '?') + spec.query;
+  return `${method} ${target} HTTP/1.1\r\n`;
+}
+
+function compileHeaderBlock(spec: DeploymentSpec): string {
+  const { host, port, scheme } = spec.origin;
+  const name = host.includes(':') ? `[${host}]` : host;
+  const isDefaultPort = port === (scheme === 'https' ? 443 : 80);
+  let block = `host: ${isDefaultPort ? name : `${name}:${port}`}\r\naccept-encoding: identity\r\n`;
+  for (const [header, value] of spec.headers) block += `${header}: ${value}\r\n`;
+  return block;
+}
+
+function compileForwards(spec: DeploymentSpec, settings: SidecarSettings): Uint8Array {
+  const forwards = new Uint8Array(256);
+  for (const id of FORWARDED_HEADERS) forwards[id] = 1;
+  if (settings.forwardClientHeaders) forwards[HeaderId.XOther] = 1;
+  // What the deployment sets itself wins over the client's.
+  for (const [header] of spec.headers) {
+    const id = OWN_HEADER_IDS[header];
+    if (id !== undefined) forwards[id] = 0;
+  }
+  return forwards;
+}
+
+const OWN_HEADER_IDS: Readonly<Record<string, number>> = {
+  'content-type': HeaderId.ContentType,
+  accept: HeaderId.Accept,
+  'user-agent': HeaderId.UserAgent,
+  'anthropic-version': HeaderId.AnthropicVersion,
+  'anthropic-beta': HeaderId.AnthropicBeta,
+  'openai-beta': HeaderId.OpenaiBeta,
+  'idempotency-key': HeaderId.IdempotencyKey,
+};

@@ -1,0 +1,373 @@
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { asBytes, type Bytes } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { JsonObjectScanner } from '../../base/json-object-scanner.ts';
+import type { TimeoutName } from '../../contract/timeouts.ts';
+import { errorBody, gatewayError, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { JsonReplyReader } from '../../domain/reply/json-reply-reader.ts';
+import { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
+import { REQUEST_KEYS } from '../../domain/request/request-fields.ts';
+import type { ParserLimits } from '../../http1/limits.ts';
+import { ParserEvent } from '../../http1/parser-event.ts';
+import { RequestParser } from '../../http1/request-parser.ts';
+import { statusLine } from '../../http1/serializer.ts';
+import { Exchange } from '../exchange/exchange.ts';
+import { findRoute } from '../exchange/route.ts';
+import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
+import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
+import type { WorkerContext } from '../worker/worker-context.ts';
+
+/** What a client may send ahead while a request of its is worked on; beyond it reading stops. */
+const MAX_AHEAD_BYTES = 64 * 1024;
+
+/** After the last answer on a connection that is to close, what still arrives is read and dropped for so long. */
+const LINGER_MS = 2_000;
+
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+const HEAD_TIMED_OUT = gatewayError('client_timeout', 'the request head did not arrive in time');
+const BODY_TIMED_OUT = gatewayError('client_timeout', 'the request body did not arrive in time');
+
+/**
+ * One client's connection. Requests on it are worked on one at a time, in order; bytes of later ones wait. What the
+ * connection waits for is in `#waitingFor`, and the worker's tick compares `deadlineMs`: no timer object anywhere.
+ */
+export class DownstreamConnection {
+  readonly socket: Socket;
+  readonly worker: WorkerContext;
+  readonly parser: RequestParser;
+  exchange: Exchange | null = null;
+  /** Monotonic ms at which the bytes being worked on were delivered. */
+  deliveredMs: number;
+  /** Monotonic ms; Infinity = nothing of the client's is waited for. */
+  deadlineMs = Infinity;
+
+  #waitingFor: TimeoutName = 'clientHeadMs';
+  #input: Bytes | null = null;
+  #inputAt = 0;
+  #running = false;
+  #closing = false;
+  #gone = false;
+  #paused = false;
+  #blocked = false;
+  /** Runs once when the socket is closed, whatever closed it. */
+  readonly #onGone: (connection: DownstreamConnection) => void;
+
+  readonly #scanner: JsonObjectScanner = new JsonObjectScanner(REQUEST_KEYS);
+  #jsonReader: JsonReplyReader | null = null;
+  #streamReader: StreamReplyReader | null = null;
+  /** JSON source of the model named last on this connection: nearly always the same one. */
+  #modelName = '';
+  #modelSource: Bytes | null = null;
+
+  constructor(
+    socket: Socket,
+    worker: WorkerContext,
+    limits: ParserLimits,
+    onGone: (connection: DownstreamConnection) => void,
+  ) {
+    this.socket = socket;
+    this.worker = worker;
+    this.parser = new RequestParser(limits);
+    this.#onGone = onGone;
+    this.deliveredMs = performance.now();
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.#onData(asBytes(chunk));
+    });
+    socket.on('drain', () => {
+      this.#onDrain();
+    });
+    socket.on('end', () => {
+      this.#onEndOfInput();
+    });
+    socket.on('error', () => {
+      // 'close' follows, and says all there is to know.
+    });
+    socket.on('close', () => {
+      this.#onClose();
+    });
+    this.#wait('clientHeadMs', this.deliveredMs);
+  }
+
+  /** @returns false if the client takes no more for now; `Exchange.attempt.resume` is called when it does. */
+  send(outgoing: Outgoing): boolean {
+    if (this.#gone) return true;
+    const ready = sendOutgoing(this.socket, outgoing);
+    if (!ready && !this.#blocked) {
+      this.#blocked = true;
+      this.#wait('clientWriteIdleMs', performance.now());
+    }
+    return ready;
+  }
+
+  sendContinue(): void {
+    if (!this.#gone) this.socket.write(CONTINUE);
+  }
+
+  /** The exchange waited for its key; go on reading its request. */
+  continueReading(): void {
+    this.#run();
+  }
+
+  /** The answer is on its way: the next request, or the end of the connection. */
+  exchangeDone(exchange: Exchange, keepAlive: boolean): void {
+    if (this.exchange !== exchange) return;
+    this.exchange = null;
+    this.worker.metrics.inFlight.add(-1);
+    if (this.#gone) return;
+    if (exchange.aborted !== null) {
+      this.destroy();
+    } else if (!keepAlive || this.#closing) {
+      this.#close();
+    } else {
+      if (!this.#blocked) this.#wait('clientIdleMs', performance.now());
+      this.#run();
+    }
+  }
+
+  /** Called by the worker's tick. */
+  onTick(nowMs: number): void {
+    if (this.deadlineMs <= nowMs) this.#onDeadline();
+    const { exchange } = this;
+    if (exchange === null || exchange.state !== 'forwarding') return;
+    if (exchange.attemptDeadlineMs <= nowMs || exchange.callDeadlineMs <= nowMs) {
+      const isCall = exchange.callDeadlineMs <= nowMs;
+      exchange.attemptDeadlineMs = Infinity;
+      if (isCall) {
+        exchange.callDeadlineMs = Infinity;
+        exchange.numRetries = -1;
+        exchange.fallbacks = [];
+      }
+      exchange.attempt?.onTimeout();
+    }
+  }
+
+  /** No request is being worked on and none has begun to arrive: closing now loses nothing. */
+  get isIdle(): boolean {
+    return this.exchange === null && this.#input === null && this.parser.isIdle();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Drain: an idle connection is ended, one with a request in progress ends after its answer. */
+  closeWhenIdle(): void {
+    if (this.isIdle) this.#close();
+  }
+
+  jsonReader(): JsonReplyReader {
+    this.#jsonReader ??= new JsonReplyReader();
+    return this.#jsonReader;
+  }
+
+  streamReader(): StreamReplyReader {
+    this.#streamReader ??= new StreamReplyReader();
+    return this.#streamReader;
+  }
+
+  modelSource(model: string): Bytes {
+    if (this.#modelSource === null || this.#modelName !== model) {
+      this.#modelName = model;
+      this.#modelSource = asBytes(Buffer.from(JSON.stringify(model), 'utf8'));
+    }
+    return this.#modelSource;
+  }
+
+  /** Takes the socket's bytes from here on (a tunnel); answers what had been read ahead. */
+  detach(): Bytes | null {
+    const rest = this.#input === null ? null : this.#input.subarray(this.#inputAt);
+    this.#input = null;
+    this.socket.removeAllListeners('data');
+    this.socket.removeAllListeners('drain');
+    this.socket.removeAllListeners('end');
+    this.deadlineMs = Infinity;
+    return rest;
+  }
+
+  #onData(chunk: Bytes): void {
+    this.deliveredMs = performance.now();
+    if (this.#closing) return; // lingering: read and dropped
+    if (this.#input === null) {
+      this.#input = chunk;
+      this.#inputAt = 0;
+    } else {
+      this.#input = asBytes(Buffer.concat([this.#input.subarray(this.#inputAt), chunk]));
+      this.#inputAt = 0;
+    }
+    this.#run();
+  }
+
+  /** Works through the input until it is used up or a request has to be answered first. */
+  #run(): void {
+    if (this.#running || this.#gone) return;
+    this.#running = true;
+    try {
+      while (this.#input !== null && !this.#isBusy()) this.#step(this.#input);
+    } catch (error) {
+      this.worker.onFault(error);
+      this.destroy();
+    }
+    this.#running = false;
+    if (this.#gone || this.#closing) return;
+    const { exchange } = this;
+    if (exchange !== null && exchange.refusal !== null && !exchange.requestComplete) {
+      settleRefusal(exchange); // its body is still coming: answer now, then close
+      return;
+    }
+    this.#bound();
+  }
+
+  #isBusy(): boolean {
+    const { exchange } = this;
+    if (this.#closing) return true;
+    return exchange !== null && (exchange.requestComplete || exchange.state === 'waiting-for-key');
+  }
+
+  #step(input: Bytes): void {
+    const { parser } = this;
+    this.#inputAt = parser.next(input, this.#inputAt, input.length);
+    switch (parser.event) {
+      case ParserEvent.NeedMore:
+        this.#input = null;
+        return;
+      case ParserEvent.Head:
+        this.#begin();
+        return;
+      case ParserEvent.Body:
+        onBody(this.exchange!, input, parser.bodyStart, parser.bodyEnd);
+        return;
+      case ParserEvent.End:
+        if (this.#inputAt === input.length) this.#input = null;
+        this.deadlineMs = Infinity;
+        onEnd(this.exchange!);
+        return;
+      case ParserEvent.Error:
+        this.#input = null;
+        this.#refuseMalformed(gatewayError(parser.error!.name, parser.error!.message));
+        return;
+      default:
+        return parser.event satisfies never;
+    }
+  }
+
+  #begin(): void {
+    const { worker, parser } = this;
+    invariant(this.exchange === null, 'one request at a time');
+    if (worker.snapshot === null) {
+      this.#refuseMalformed(gatewayError('not_ready', 'No configuration has arrived yet.'));
+      return;
+    }
+    this.exchange = new Exchange(this, worker.snapshot, findRoute(parser.head.path), this.#scanner);
+    worker.metrics.inFlight.add(1);
+    onHead(this.exchange);
+  }
+
+  /** Sets what is waited for after a run: more of a head or body, or nothing; and holds back a client that runs ahead. */
+  #bound(): void {
+    const { exchange } = this;
+    if (exchange === null) {
+      if (!this.parser.isIdle() && this.#waitingFor !== 'clientHeadMs') this.#wait('clientHeadMs', this.deliveredMs);
+    } else if (!exchange.requestComplete) {
+      if (exchange.state === 'waiting-for-key') this.deadlineMs = Infinity;
+      else this.#wait('clientBodyIdleMs', this.deliveredMs);
+    }
+    const ahead = this.#input === null ? 0 : this.#input.length - this.#inputAt;
+    const mustPause = ahead > MAX_AHEAD_BYTES || exchange?.state === 'waiting-for-key';
+    if (mustPause === this.#paused) return;
+    this.#paused = mustPause;
+    if (mustPause) this.socket.pause();
+    else this.socket.resume();
+  }
+
+  #wait(name: TimeoutName, fromMs: number): void {
+    this.#waitingFor = name;
+    const timeouts = this.worker.snapshot?.settings.timeouts;
+    this.deadlineMs = timeouts === undefined ? Infinity : fromMs + timeouts[name];
+  }
+
+  #onDeadline(): void {
+    this.deadlineMs = Infinity;
+    if (this.#waitingFor === 'clientHeadMs' && !this.parser.isIdle()) {
+      this.#refuseMalformed(HEAD_TIMED_OUT);
+    } else if (this.#waitingFor === 'clientBodyIdleMs' && this.exchange !== null) {
+      this.exchange.refusal = BODY_TIMED_OUT;
+      settleRefusal(this.exchange);
+    } else {
+      this.destroy(); // idle, lingering, or a client that does not read
+    }
+  }
+
+  /** There is no exchange that could answer: the refusal is written as it is, and the connection closed. */
+  #refuseMalformed(error: GatewayError): void {
+    this.worker.metrics.refusedBeforeAuthentication.add(1);
+    const { exchange } = this;
+    if (exchange !== null) {
+      // The body broke the rules after its head was accepted.
+      exchange.refusal = error;
+      exchange.keepAlive = false;
+      settleRefusal(exchange);
+      return;
+    }
+    const body = errorBody(error, 'openai');
+    const retry = error.name === 'not_ready' ? 'retry-after: 1\r\n' : '';
+    this.send({
+      head:
+        `${statusLine(errorStatus(error))}content-type: application/json\r\nx-slipstream-error: ${error.name}\r\n${retry}` +
+        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`,
+      parts: [asBytes(Buffer.from(body, 'utf8'))],
+      tail: '',
+    });
+    this.#close();
+  }
+
+  /**
+   * Ends the connection without losing the answer: our FIN goes out after it, and what the client still sends is read
+   * and dropped for a while, since a RST for unread bytes would discard the answer at its side (RFC 9112 §9.6).
+   */
+  #close(): void {
+    if (this.#gone) return;
+    this.#closing = true;
+    this.#input = null;
+    this.#waitingFor = 'clientIdleMs';
+    this.deadlineMs = performance.now() + LINGER_MS;
+    if (this.#paused) this.socket.resume();
+    this.socket.end();
+  }
+
+  #onDrain(): void {
+    this.#blocked = false;
+    if (this.#closing) return;
+    const { exchange } = this;
+    if (exchange === null) {
+      this.#wait('clientIdleMs', performance.now());
+      return;
+    }
+    this.deadlineMs = Infinity;
+    exchange.attempt?.resume();
+  }
+
+  /** A client that sends FIN is taken to be gone (decisions.md, "HTTP/1.1 on day one"). */
+  #onEndOfInput(): void {
+    if (!this.#closing) this.destroy();
+  }
+
+  #onClose(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#input = null;
+    this.deadlineMs = Infinity;
+    const { exchange } = this;
+    if (
+      exchange !== null &&
+      (exchange.state === 'forwarding' || exchange.state === 'reading' || exchange.state === 'waiting-for-key')
+    ) {
+      exchange.attempt?.cancel();
+      this.worker.metrics.clientGone.add(1);
+      if (!exchange.committed) exchange.status = 0;
+      exchange.cutOff('client_gone');
+    }
+    this.#onGone(this);
+  }
+}

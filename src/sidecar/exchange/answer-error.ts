@@ -1,0 +1,33 @@
+import { asBytes } from '../../base/bytes.ts';
+import { errorBody, errorSpec, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { errorHeaders } from '../forward/answer-headers.ts';
+import type { Exchange } from './exchange.ts';
+import { routeMethods } from './route.ts';
+
+/** Answers with `error` in the client's protocol. Before commit only. */
+export function answerError(exchange: Exchange, error: GatewayError): void {
+  exchange.errorName = error.name;
+  if (errorSpec(error).closes) exchange.keepAlive = false;
+  if (exchange.key === null) exchange.worker.metrics.refusedBeforeAuthentication.add(1);
+  const body = asBytes(Buffer.from(errorBody(error, exchange.envelope), 'utf8'));
+  let headers = errorHeaders(exchange, error);
+  if (error.name === 'method_not_allowed') headers += `allow: ${routeMethods(exchange.route)?.join(', ') ?? ''}\r\n`;
+  exchange.answerWhole(errorStatus(error), headers, [body]);
+}
+
+/**
+ * After commit: an error event in the client's protocol if the answer is a stream of events, then the end, then close.
+ * Any other answer is cut off, which its framing shows: never a silent truncation.
+ */
+export function answerInterrupted(exchange: Exchange, error: GatewayError, isEventStream: boolean): void {
+  exchange.errorName = error.name;
+  exchange.keepAlive = false;
+  if (!isEventStream) {
+    exchange.cutOff('upstream_interrupted');
+    return;
+  }
+  const body = errorBody(error, exchange.envelope);
+  const event = exchange.envelope === 'anthropic' ? `event: error\ndata: ${body}\n\n` : `data: ${body}\n\n`;
+  // The stream may have stopped inside an event: an empty line ends that one first.
+  exchange.endAnswer([asBytes(Buffer.from(`\n\n${event}`, 'utf8'))]);
+}

@@ -1,0 +1,276 @@
+import { performance } from 'node:perf_hooks';
+import type { Bytes } from '../../base/bytes.ts';
+import type { JsonObjectScanner } from '../../base/json-object-scanner.ts';
+import type { AttemptEvent } from '../../contract/usage-event.ts';
+import type { WireFamily } from '../../domain/endpoints.ts';
+import type { ErrorName } from '../../domain/errors/error-table.ts';
+import type { ErrorEnvelope, GatewayError } from '../../domain/errors/gateway-error.ts';
+import type { RequestFields } from '../../domain/request/read-request-fields.ts';
+import type { TokenUsage } from '../../domain/usage/token-usage.ts';
+import type { RequestHead } from '../../http1/request-head.ts';
+import type { CompiledDeployment, CompiledGroup, CompiledSnapshot, ResolvedModel } from '../compiled-snapshot.ts';
+import type { DownstreamConnection } from '../downstream/downstream-connection.ts';
+import { bytesOf, type Outgoing } from '../forward/assemble.ts';
+import type { JournalWaiter } from '../journal/journal-writer.ts';
+import type { ResolvedKey } from '../keys/resolved-key.ts';
+import type { WorkerContext } from '../worker/worker-context.ts';
+import { RequestBody } from './request-body.ts';
+import type { Route } from './route.ts';
+import { usageEventLine } from './usage-event-line.ts';
+
+/**
+ * Where a request stands. `done` is terminal: whatever arrives late finds nothing to do.
+ *
+ * ```
+ * reading ──► forwarding ──► recording ──► done
+ *    │  ▲                        ▲
+ *    ▼  │                        │
+ * waiting-for-key ───────────────┘ (refused)
+ * ```
+ */
+export type ExchangeState = 'reading' | 'waiting-for-key' | 'forwarding' | 'recording' | 'done';
+
+/** Whatever brings the answer from elsewhere. */
+export interface Forwarder {
+  /** The client has left or the call is over: let go at once. */
+  cancel(): void;
+  /** The client takes bytes again. */
+  resume(): void;
+  /** A deadline of the exchange has passed. */
+  onTimeout(): void;
+}
+
+/** How the answer's length is told to the client. */
+export type AnswerFraming = 'length' | 'chunked' | 'close';
+
+const LAST_CHUNK = '0\r\n\r\n';
+
+/** One request and its answer. `run-request.ts` moves it through its phases; this is what it carries. */
+export class Exchange implements JournalWaiter {
+  readonly connection: DownstreamConnection;
+  readonly worker: WorkerContext;
+  readonly snapshot: CompiledSnapshot;
+  readonly head: RequestHead;
+  readonly route: Route;
+  readonly scanner: JsonObjectScanner;
+  readonly body: RequestBody = new RequestBody();
+  readonly bodyText: (start: number, end: number) => string;
+  readonly id: string;
+  readonly startedUnixMs: number;
+  /** Monotonic, ms. */
+  readonly startedMs: number;
+
+  state: ExchangeState = 'reading';
+  requestComplete = false;
+  key: ResolvedKey | null = null;
+  /** Refused before or while its body was read; answered when it can be. */
+  refusal: GatewayError | null = null;
+  encoding: string | null = null;
+
+  fields: RequestFields | null = null;
+  /** As the client named it. */
+  model: string | null = null;
+  resolved: ResolvedModel | null = null;
+  group: CompiledGroup | null = null;
+  injectsUsage = false;
+  /** Set where only one deployment will do (a response it made). */
+  pinned: CompiledDeployment | null = null;
+  numRetries = 0;
+  timeoutMs: number | null = null;
+  streamTimeoutMs: number | null = null;
+  tags: readonly string[] = [];
+
+  /** What works on the answer: an attempt at a provider, the way to the control plane, or a tunnel. */
+  attempt: Forwarder | null = null;
+  readonly attempts: AttemptEvent[] = [];
+  /** Deployments tried in this group. */
+  readonly tried: CompiledDeployment[] = [];
+  attemptsInGroup = 0;
+  /** Groups to go to when this one fails before commit. */
+  fallbacks: readonly string[] = [];
+  fallbackIndex = 0;
+  fallbackCount = 0;
+  deployment: CompiledDeployment | null = null;
+  upstreamModel: string | null = null;
+
+  /** Monotonic ms: when the whole call must be over, and the present wait for the provider; Infinity = unbounded. */
+  callDeadlineMs = Infinity;
+  attemptDeadlineMs = Infinity;
+
+  /** Bytes of the answer have left. */
+  committed = false;
+  framing: AnswerFraming = 'length';
+  keepAlive: boolean;
+  status = 0;
+  errorName: ErrorName | null = null;
+  aborted: string | null = null;
+  usage: TokenUsage | null = null;
+  responseBytes = 0;
+  firstByteMs: number | null = null;
+  /** Monotonic ms at which the last request byte, and what of the reply is being worked on, were delivered. */
+  requestReadMs = 0;
+  replyReadMs = 0;
+  /** Our own work: until the head of the last attempt was written, and with the formatting of our own head. */
+  sendOverheadUs = 0;
+  overheadUs = 0;
+
+  #parked: Outgoing | null = null;
+
+  constructor(connection: DownstreamConnection, snapshot: CompiledSnapshot, route: Route, scanner: JsonObjectScanner) {
+    this.connection = connection;
+    this.worker = connection.worker;
+    this.snapshot = snapshot;
+    this.head = connection.parser.head;
+    this.route = route;
+    this.scanner = scanner;
+    this.bodyText = (start, end) => this.body.text(start, end);
+    this.startedUnixMs = Date.now();
+    this.startedMs = performance.now();
+    this.id = this.worker.ids.next(this.startedUnixMs);
+    this.keepAlive = this.head.keepAlive;
+  }
+
+  /** Wire family of the client's request. */
+  get family(): WireFamily {
+    return this.route.kind === 'llm' ? this.route.endpoint.family : 'openai';
+  }
+
+  get envelope(): ErrorEnvelope {
+    return this.family;
+  }
+
+  /** The request is a stream that the client reads as `text/event-stream`. */
+  get stream(): boolean {
+    return this.fields !== null && this.fields.stream;
+  }
+
+  /** A usage event is due: an authenticated request to a provider. */
+  get recorded(): boolean {
+    const { kind } = this.route;
+    return this.key !== null && (kind === 'llm' || kind === 'response' || kind === 'realtime');
+  }
+
+  /** Sends a whole answer, head and body, after its line is in the journal. */
+  answerWhole(status: number, headerLines: string, parts: readonly Bytes[]): void {
+    this.status = status;
+    const length = bytesOf(parts);
+    this.responseBytes = length;
+    this.framing = 'length';
+    const head = `${headerLines}content-length: ${length}\r\n${this.connectionLine()}\r\n`;
+    this.#finish({ head, parts: this.head.method === 'HEAD' ? [] : parts, tail: '' });
+  }
+
+  /** The head alone, for answers that have no body (204, 304, answers to HEAD). */
+  answerBodiless(status: number, headerLines: string): void {
+    this.status = status;
+    this.#finish({ head: `${headerLines}${this.connectionLine()}\r\n`, parts: [], tail: '' });
+  }
+
+  /**
+   * Commits: the head and the first part of the answer leave.
+   *
+   * @returns false if the client takes no more for now.
+   */
+  beginAnswer(status: number, headerLines: string, framing: AnswerFraming, parts: readonly Bytes[]): boolean {
+    this.committed = true;
+    this.status = status;
+    this.framing = framing;
+    if (framing === 'close') this.keepAlive = false;
+    this.firstByteMs = performance.now() - this.startedMs;
+    const framingLine = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : '';
+    const head = `${headerLines}${framingLine}${this.connectionLine()}\r\n`;
+    return this.connection.send(this.#framed(head, parts, ''));
+  }
+
+  /** @returns false if the client takes no more for now. */
+  continueAnswer(parts: readonly Bytes[]): boolean {
+    return this.connection.send(this.#framed('', parts, ''));
+  }
+
+  /** The last part of an answer that has begun; it leaves after the line is in the journal. */
+  endAnswer(parts: readonly Bytes[]): void {
+    this.#finish(this.#framed('', parts, this.framing === 'chunked' ? LAST_CHUNK : ''));
+  }
+
+  /** The answer can't be completed: what has left stays, the event is written, the connection is closed. */
+  cutOff(reason: string): void {
+    if (this.state === 'done' || this.state === 'recording') return;
+    this.aborted = reason;
+    this.keepAlive = false;
+    this.#finish(null);
+  }
+
+  /** The answer is a switch of protocols; what follows belongs to neither parser. */
+  beginTunnel(headerLines: string): void {
+    this.committed = true;
+    this.status = 101;
+    this.keepAlive = false;
+    this.callDeadlineMs = Infinity;
+    this.firstByteMs = performance.now() - this.startedMs;
+    this.connection.send({ head: `${headerLines}\r\n`, parts: [], tail: '' });
+  }
+
+  /** The provider's side of the tunnel is closed. */
+  endTunnel(reason: string | null): void {
+    if (this.state !== 'forwarding') return;
+    this.keepAlive = false;
+    this.aborted = reason;
+    this.#finish(null);
+  }
+
+  onJournaled(stored: boolean): void {
+    if (stored) this.worker.metrics.journalLines.add(1);
+    else this.worker.metrics.journalDropped.add(1);
+    this.#sendParked();
+  }
+
+  /** `connection:` of the answer. */
+  connectionLine(): string {
+    if (this.worker.draining) this.keepAlive = false;
+    if (!this.keepAlive) return 'connection: close\r\n';
+    return this.head.minor === 0 ? 'connection: keep-alive\r\n' : '';
+  }
+
+  #framed(head: string, parts: readonly Bytes[], tail: string): Outgoing {
+    const length = bytesOf(parts);
+    this.responseBytes += length;
+    if (this.framing !== 'chunked' || length === 0) return { head, parts, tail };
+    return { head: `${head}${length.toString(16)}\r\n`, parts, tail: `\r\n${tail}` };
+  }
+
+  #finish(last: Outgoing | null): void {
+    this.state = 'recording';
+    this.#parked = last;
+    this.firstByteMs ??= performance.now() - this.startedMs;
+    if (!this.recorded) {
+      this.#sendParked();
+      return;
+    }
+    const durationMs = performance.now() - this.startedMs;
+    this.#count(durationMs);
+    this.worker.journal.append(usageEventLine(this, durationMs), this);
+  }
+
+  #sendParked(): void {
+    const parked = this.#parked;
+    this.#parked = null;
+    this.state = 'done';
+    if (parked !== null) this.connection.send(parked);
+    this.connection.exchangeDone(this, this.keepAlive && this.aborted === null);
+  }
+
+  #count(durationMs: number): void {
+    const { metrics } = this.worker;
+    const endpoint =
+      this.route.kind === 'llm'
+        ? this.route.endpoint.name
+        : this.route.kind === 'realtime'
+          ? 'realtime'
+          : 'responses_by_id';
+    metrics.countRequest(endpoint, this.group, this.aborted === null ? this.status : 0, durationMs);
+    metrics.overhead.observe(this.overheadUs / 1e6);
+    if (this.usage !== null && this.group !== null) {
+      metrics.countTokens(this.group, this.usage.inputTokens, this.usage.outputTokens);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { HeaderId } from '../../http1/header-id.ts';
+import type { Exchange } from './exchange.ts';
+
+/** A client may ask for at most this many retries. */
+const MAX_RETRIES = 10;
+
+/**
+ * What the client asked of the gateway itself: fields of the body (already read), then `x-litellm-*` headers, then the
+ * configuration; the narrower wins.
+ */
+export function readRequestOptions(exchange: Exchange): GatewayError | null {
+  const { fields, snapshot } = exchange;
+  exchange.numRetries = Math.min(fields?.numRetries ?? snapshot.settings.numRetries, MAX_RETRIES);
+  if (fields !== null) {
+    exchange.timeoutMs = fields.timeoutMs;
+    exchange.streamTimeoutMs = fields.streamTimeoutMs;
+    exchange.tags = fields.tags;
+    if (fields.fallbacks !== null) exchange.fallbacks = fields.fallbacks.slice(0, snapshot.settings.maxFallbacks);
+  }
+  // Fast case: no header of ours at all.
+  if (exchange.head.headers.find(HeaderId.XLitellm) === -1) return null;
+  return readHeaders(exchange);
+}
+
+function readHeaders(exchange: Exchange): GatewayError | null {
+  const timeoutMs = seconds(exchange, 'x-litellm-timeout');
+  const streamTimeoutMs = seconds(exchange, 'x-litellm-stream-timeout');
+  const retries = number(exchange, 'x-litellm-num-retries');
+  if (timeoutMs === -1 || streamTimeoutMs === -1 || retries === -1) {
+    return gatewayError(
+      'invalid_field',
+      'x-litellm-timeout, x-litellm-stream-timeout and x-litellm-num-retries take a number that is not negative',
+    );
+  }
+  exchange.timeoutMs ??= timeoutMs;
+  exchange.streamTimeoutMs ??= streamTimeoutMs;
+  if (retries !== null && exchange.fields?.numRetries === null) exchange.numRetries = Math.min(retries, MAX_RETRIES);
+  const tags = header(exchange, 'x-litellm-tags');
+  if (tags !== null && exchange.tags.length === 0) {
+    exchange.tags = tags
+      .split(',')
+      .map((tag) => tag.trim())
+      .filter((tag) => tag !== '');
+  }
+  return null;
+}
+
+function seconds(exchange: Exchange, name: string): number | null {
+  const value = number(exchange, name);
+  return value === null || value === -1 ? value : Math.round(value * 1000);
+}
+
+/** The number in header `name`; null without the header, −1 if it is none. */
+function number(exchange: Exchange, name: string): number | null {
+  const text = header(exchange, name);
+  if (text === null) return null;
+  const value = Number(text);
+  return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : -1;
+}
+
+function header(exchange: Exchange, name: string): string | null {
+  const { headers } = exchange.head;
+  const index = headers.findName(name);
+  return index === -1 ? null : headers.value(index);
+}

@@ -1,0 +1,249 @@
+import { performance } from 'node:perf_hooks';
+import type { Bytes } from '../../base/bytes.ts';
+import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
+import { HeaderId } from '../../http1/header-id.ts';
+import { resolveModel } from '../compiled-snapshot.ts';
+import { forwardToControl } from '../forward/admin-relay.ts';
+import { startAttempt } from '../forward/attempt.ts';
+import { firstChoice } from '../forward/next-choice.ts';
+import { openTunnel } from '../forward/realtime-tunnel.ts';
+import { mayUseModel } from '../keys/resolved-key.ts';
+import { answerLocally } from '../local/local-answers.ts';
+import { answerError } from './answer-error.ts';
+import { authenticate } from './authenticate.ts';
+import type { Exchange } from './exchange.ts';
+import { readRequestOptions } from './request-options.ts';
+import { pathId, routeMethods } from './route.ts';
+
+/*
+ * The life of a request, in order:
+ *
+ *   head → authenticate → body → resolve model → admit → select → connect → forward → relay → record
+ *
+ * `onHead`, `onBody` and `onEnd` are called by the downstream connection as bytes arrive; `proceed` goes on once the
+ * request is whole and its key known. Connect, forward and relay are `forward/attempt.ts`; record is `Exchange`'s own.
+ * Every phase either goes on to the next or refuses; a refusal is answered by `settleRefusal`.
+ */
+
+/** Head: the route, and what can be refused without a body. */
+export function onHead(exchange: Exchange): void {
+  const { head, route } = exchange;
+  const methods = routeMethods(route);
+  if (methods !== null && !methods.includes(head.method)) {
+    refuse(exchange, gatewayError('method_not_allowed', `${head.method} is not served on ${head.path}`));
+    return;
+  }
+  if (head.expectation === 'other') {
+    refuse(exchange, gatewayError('expectation_failed', 'the only expectation served is 100-continue'));
+    return;
+  }
+  if (needsNoKey(exchange) || route.kind === 'admin') {
+    acceptBody(exchange);
+    return;
+  }
+  const result = authenticate(exchange, (late) => {
+    onAuthenticated(exchange, late);
+    exchange.connection.continueReading();
+  });
+  if (result !== 'wait') onAuthenticated(exchange, result);
+}
+
+/** Authenticate: the key is known, or the request refused. */
+function onAuthenticated(exchange: Exchange, result: 'ok' | GatewayError): void {
+  if (result !== 'ok') refuse(exchange, result);
+  else acceptBody(exchange);
+}
+
+/** Body, before its first byte: size and encoding. Only now may the client be told to go on. */
+function acceptBody(exchange: Exchange): void {
+  const { head, route, snapshot } = exchange;
+  const { maxBodyBytes, maxJsonBodyBytes } = snapshot.settings.limits;
+  const limit = route.kind === 'llm' ? Math.min(maxBodyBytes, maxJsonBodyBytes) : maxBodyBytes;
+  if (head.contentLength > limit) {
+    refuse(exchange, bodyTooLarge(limit));
+    return;
+  }
+  if (route.kind === 'llm') {
+    const encoding = head.headers.text(HeaderId.ContentEncoding);
+    exchange.encoding = encoding === null || encoding.toLowerCase() === 'identity' ? null : encoding.toLowerCase();
+    exchange.scanner.reset();
+  }
+  if (head.expectation === 'continue' && head.framing !== 'none' && head.minor === 1)
+    exchange.connection.sendContinue();
+}
+
+/** Body: scanned as it arrives, so that its end costs nothing. */
+export function onBody(exchange: Exchange, chunk: Bytes, start: number, end: number): void {
+  if (exchange.refusal !== null) return;
+  const { body, route, head } = exchange;
+  const isWhole = body.length === 0 && head.contentLength === end - start;
+  body.push(chunk, start, end, isWhole);
+  const { maxBodyBytes, maxJsonBodyBytes } = exchange.snapshot.settings.limits;
+  if (body.length > maxBodyBytes || (route.kind === 'llm' && body.length > maxJsonBodyBytes)) {
+    refuse(exchange, bodyTooLarge(route.kind === 'llm' ? maxJsonBodyBytes : maxBodyBytes));
+    return;
+  }
+  if (route.kind !== 'llm' || exchange.encoding !== null) return;
+  exchange.scanner.push(chunk, start, end);
+  if (exchange.scanner.failure !== null) refuse(exchange, scanFailureError(exchange.scanner.failure));
+}
+
+/** The request is whole. */
+export function onEnd(exchange: Exchange): void {
+  exchange.requestComplete = true;
+  exchange.requestReadMs = exchange.connection.deliveredMs;
+  if (exchange.refusal !== null) settleRefusal(exchange);
+  else if (exchange.state === 'reading') proceed(exchange);
+}
+
+/** The rest of the phases. */
+function proceed(exchange: Exchange): void {
+  exchange.state = 'forwarding';
+  exchange.body.finish();
+  const { route } = exchange;
+  switch (route.kind) {
+    case 'llm': {
+      const refusal = readFields(exchange) ?? findModel(exchange) ?? select(exchange);
+      if (refusal !== null) answerError(exchange, refusal);
+      return;
+    }
+    case 'response': {
+      const refusal = readRequestOptions(exchange) ?? findResponse(exchange) ?? select(exchange);
+      if (refusal !== null) answerError(exchange, refusal);
+      return;
+    }
+    case 'realtime':
+      openTunnel(exchange);
+      return;
+    case 'admin':
+      forwardToControl(exchange);
+      return;
+    case 'models':
+    case 'model':
+    case 'liveness':
+    case 'readiness':
+    case 'metrics':
+      answerLocally(exchange, route.kind);
+      return;
+    default:
+      return route satisfies never;
+  }
+}
+
+/** Body, at its end: the fields that decide, and those that are the gateway's own. */
+function readFields(exchange: Exchange): GatewayError | null {
+  const { body, scanner, route, encoding } = exchange;
+  if (route.kind !== 'llm') return null;
+  if (encoding !== null) {
+    const failure = body.decode(encoding, exchange.snapshot.settings.limits.maxJsonBodyBytes);
+    if (failure !== null) return failure;
+    for (const part of body.parts) scanner.push(part, 0, part.length);
+  }
+  scanner.finish();
+  if (scanner.failure !== null) return scanFailureError(scanner.failure);
+  const fields = readRequestFields(scanner, exchange.bodyText, route.endpoint);
+  if ('name' in fields) return fields;
+  exchange.fields = fields;
+  exchange.model = fields.model;
+  exchange.injectsUsage = route.endpoint.injectsUsage && fields.stream && !fields.includeUsageAsked;
+  return readRequestOptions(exchange);
+}
+
+/** Resolve model: the group that serves it, and whether this key may use it. */
+function findModel(exchange: Exchange): GatewayError | null {
+  const { model, key, snapshot, fields } = exchange;
+  if (model === null) return gatewayError('missing_model', 'the request names no model', 'model');
+  const resolved = resolveModel(snapshot, model);
+  if (!mayUseModel(key!, model, resolved === null ? model : resolved.group.name)) return accessDenied(exchange, model);
+  // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
+  const denied = fields?.fallbacks?.find((name) => !mayUseModel(key!, name, name));
+  if (denied !== undefined) return accessDenied(exchange, denied);
+  if (resolved === null)
+    return gatewayError(
+      'unknown_model',
+      `Invalid model name passed in model=${model}. Call /v1/models to view the models available to this key.`,
+      'model',
+    );
+  const { group } = resolved;
+  if (group.family !== exchange.family) {
+    const route = group.family === 'anthropic' ? '/v1/messages' : '/v1/chat/completions';
+    return gatewayError(
+      'wrong_protocol',
+      `model ${JSON.stringify(model)} speaks the ${group.family} protocol: call it on ${route}`,
+      'model',
+    );
+  }
+  exchange.resolved = resolved;
+  exchange.group = group;
+  if (exchange.fallbacks.length === 0 && !(fields?.disableFallbacks ?? false)) exchange.fallbacks = group.fallbacks;
+  const previous = fields?.previousResponseId ?? null;
+  return previous === null ? null : pinToResponse(exchange, previous);
+}
+
+/** `/responses/{id}` and kin: the deployment that made it, for its owner only. */
+function findResponse(exchange: Exchange): GatewayError | null {
+  return pinToResponse(exchange, pathId(exchange.head.path, exchange.route));
+}
+
+function pinToResponse(exchange: Exchange, responseId: string): GatewayError | null {
+  const { worker, key, snapshot } = exchange;
+  const made = worker.responses.get(responseId);
+  const deployment = made === undefined ? undefined : snapshot.deployments.get(made.deploymentId);
+  const isTheirs = made !== undefined && (key!.isMaster || made.owner === key!.owner);
+  if (deployment === undefined || !isTheirs) {
+    return gatewayError(
+      'response_not_found',
+      `No response ${JSON.stringify(responseId)} was made through this gateway by a key of the same owner.`,
+    );
+  }
+  exchange.pinned = deployment;
+  exchange.group ??= snapshot.groups.get(deployment.spec.groupName) ?? null;
+  return null;
+}
+
+/** Select: the first deployment; from here the attempt goes on by itself. */
+function select(exchange: Exchange): GatewayError | null {
+  exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
+  const choice = firstChoice(exchange);
+  if (choice === null) {
+    return gatewayError(
+      'no_deployments',
+      `No deployments available for selected model, Try again in 5 seconds. Received Model Group=${exchange.group?.name ?? ''}`,
+    );
+  }
+  startAttempt(exchange, choice);
+  return null;
+}
+
+/** Refuses; the answer goes out when the request has been read, or at once if that would take too long. */
+export function refuse(exchange: Exchange, error: GatewayError): void {
+  exchange.refusal ??= error;
+  exchange.body.reset();
+}
+
+/** Answers a refusal. Called when the request is whole, or when the connection decides not to read the rest of it. */
+export function settleRefusal(exchange: Exchange): void {
+  if (exchange.state === 'done' || exchange.state === 'recording' || exchange.refusal === null) return;
+  if (!exchange.requestComplete || errorSpec(exchange.refusal).closes) exchange.keepAlive = false;
+  answerError(exchange, exchange.refusal);
+}
+
+function needsNoKey(exchange: Exchange): boolean {
+  const { route, snapshot } = exchange;
+  if (route.kind === 'metrics') return !snapshot.settings.metricsRequireKey;
+  return route.kind === 'liveness' || route.kind === 'readiness';
+}
+
+function accessDenied(exchange: Exchange, model: string): GatewayError {
+  const models = JSON.stringify(exchange.key!.record.models);
+  return gatewayError(
+    'model_access_denied',
+    `key not allowed to access model. This key can only access models=${models}. Tried to access ${model}`,
+    'model',
+  );
+}
+
+function bodyTooLarge(limitBytes: number): GatewayError {
+  return gatewayError('body_too_large', `the request body is larger than ${limitBytes} bytes`);
+}

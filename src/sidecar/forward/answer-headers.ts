@@ -1,0 +1,68 @@
+import { performance } from 'node:perf_hooks';
+import { errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { HeaderId } from '../../http1/header-id.ts';
+import type { ResponseHead } from '../../http1/response-head.ts';
+import { statusLine } from '../../http1/serializer.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { isHopByHop } from './upstream-request.ts';
+
+/** Provider headers that never reach a client (decisions.md, "Headers to the client"). */
+const WITHHELD = new Uint8Array(256);
+for (const id of [
+  HeaderId.SetCookie,
+  HeaderId.OpenaiOrganization,
+  HeaderId.OpenaiProject,
+  HeaderId.AltSvc,
+  HeaderId.StrictTransportSecurity,
+  HeaderId.XLitellm,
+  HeaderId.XSlipstream,
+]) {
+  WITHHELD[id] = 1;
+}
+
+/**
+ * Status line and header lines of the answer to a provider's reply: the provider's own but for those withheld, and if
+ * the configuration says so each again as `llm_provider-<name>`. Framing, connection and our own lines follow later.
+ */
+export function providerHeaders(head: ResponseHead, echo: boolean): string {
+  const { headers } = head;
+  let lines = statusLine(head.status);
+  let echoed = '';
+  for (let index = 0; index < headers.count; index += 1) {
+    const id = headers.id(index);
+    if (WITHHELD[id] === 1 || isHopByHop(id)) continue;
+    const line = headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
+    lines += line;
+    if (echo) echoed += `llm_provider-${line}`;
+  }
+  return lines + echoed;
+}
+
+/** The gateway's own lines on every answer that a deployment gave. */
+export function gatewayHeaders(exchange: Exchange): string {
+  const attempts = exchange.attempts.length;
+  const overheadUs = exchange.sendOverheadUs + (performance.now() - exchange.replyReadMs) * 1000;
+  exchange.overheadUs = overheadUs;
+  return (
+    `x-slipstream-call-id: ${exchange.id}\r\nx-litellm-call-id: ${exchange.id}\r\n` +
+    (exchange.deployment === null ? '' : exchange.deployment.answerHeaders) +
+    `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${Math.max(0, attempts - 1 - exchange.fallbackCount)}\r\n` +
+    `x-litellm-attempted-fallbacks: ${exchange.fallbackCount}\r\nx-slipstream-overhead-us: ${Math.round(overheadUs)}\r\n` +
+    `x-litellm-overhead-duration-ms: ${(overheadUs / 1000).toFixed(3)}\r\n`
+  );
+}
+
+/** Status line and header lines of an answer that the gateway itself makes. */
+export function localHeaders(exchange: Exchange, status: number, contentType: string): string {
+  return (
+    `${statusLine(status)}content-type: ${contentType}\r\nx-slipstream-call-id: ${exchange.id}\r\n` +
+    `x-litellm-call-id: ${exchange.id}\r\n`
+  );
+}
+
+export function errorHeaders(exchange: Exchange, error: GatewayError): string {
+  let lines = `${localHeaders(exchange, errorStatus(error), 'application/json')}x-slipstream-error: ${error.name}\r\n`;
+  if (error.retryAfterSeconds > 0) lines += `retry-after: ${error.retryAfterSeconds}\r\n`;
+  if (exchange.attempts.length > 0) lines += `x-slipstream-attempts: ${exchange.attempts.length}\r\n`;
+  return lines;
+}

@@ -1,0 +1,273 @@
+import { performance } from 'node:perf_hooks';
+import type { Bytes } from '../../base/bytes.ts';
+import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { HeaderId } from '../../http1/header-id.ts';
+import type { HeaderTable } from '../../http1/header-table.ts';
+import { ParserEvent } from '../../http1/parser-event.ts';
+import type { ResponseHead } from '../../http1/response-head.ts';
+import { requestLine, resolveModel, type CompiledDeployment } from '../compiled-snapshot.ts';
+import { answerError } from '../exchange/answer-error.ts';
+import type { Exchange, Forwarder } from '../exchange/exchange.ts';
+import { mayUseModel } from '../keys/resolved-key.ts';
+import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
+import { gatewayHeaders, providerHeaders } from './answer-headers.ts';
+import { firstChoice } from './next-choice.ts';
+import { ReplyRelay } from './reply-relay.ts';
+
+const KEY_PROTOCOL = 'openai-insecure-api-key.';
+
+/** `/v1/realtime`: an authenticated WebSocket upgrade becomes a tunnel to a deployment of the model in `?model=`. */
+export function openTunnel(exchange: Exchange): void {
+  const refusal = findRealtimeModel(exchange);
+  if (refusal !== null) {
+    answerError(exchange, refusal);
+    return;
+  }
+  const choice = firstChoice(exchange);
+  if (choice === null) {
+    answerError(
+      exchange,
+      gatewayError('no_deployments', 'No deployments available for selected model, Try again in 5 seconds.'),
+    );
+    return;
+  }
+  const tunnel = new RealtimeTunnel(exchange, choice.deployment, choice.upstreamModel);
+  exchange.attempt = tunnel;
+  tunnel.start();
+}
+
+function findRealtimeModel(exchange: Exchange): GatewayError | null {
+  const { head, snapshot, key } = exchange;
+  if (!head.upgrade || head.headers.text(HeaderId.Upgrade)?.toLowerCase() !== 'websocket') {
+    return gatewayError('upgrade_unsupported', '/v1/realtime serves WebSocket upgrades only');
+  }
+  const model = new URLSearchParams(head.query).get('model');
+  if (model === null || model === '')
+    return gatewayError('missing_model', 'the request names no model: add ?model=', 'model');
+  const resolved = resolveModel(snapshot, model);
+  if (!mayUseModel(key!, model, resolved === null ? model : resolved.group.name)) {
+    return gatewayError('model_access_denied', `key not allowed to access model. Tried to access ${model}`, 'model');
+  }
+  if (resolved === null) return gatewayError('unknown_model', `Invalid model name passed in model=${model}.`, 'model');
+  if (resolved.group.family !== 'openai')
+    return gatewayError(
+      'wrong_protocol',
+      `model ${JSON.stringify(model)} has no realtime protocol: call it on /v1/messages`,
+      'model',
+    );
+  exchange.model = model;
+  exchange.resolved = resolved;
+  exchange.group = resolved.group;
+  return null;
+}
+
+/** Before the 101 an upstream request like any other, after it two sockets joined. */
+class RealtimeTunnel implements UpstreamOwner, Forwarder {
+  readonly #exchange: Exchange;
+  readonly #deployment: CompiledDeployment;
+  readonly #upstreamModel: string;
+  readonly #startedMs = performance.now();
+  #connection: UpstreamConnection | null = null;
+  #refused: ReplyRelay | null = null;
+  #open = false;
+  #over = false;
+
+  constructor(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string) {
+    this.#exchange = exchange;
+    this.#deployment = deployment;
+    this.#upstreamModel = upstreamModel;
+  }
+
+  start(): void {
+    const exchange = this.#exchange;
+    exchange.deployment = this.#deployment;
+    exchange.upstreamModel = this.#upstreamModel;
+    exchange.callDeadlineMs = this.#startedMs + exchange.snapshot.settings.timeouts.firstByteMs;
+    // Never a reused connection: a tunnel is not repeated when it fails.
+    this.#deployment.pool.acquireFresh(this, this.#startedMs);
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#connection === null) this.#deployment.pool.cancel(this);
+    else this.#connection.destroy();
+    this.#connection = null;
+  }
+
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  onTimeout(): void {
+    this.#fail(gatewayError('upstream_timeout', 'the provider did not open the connection in time'));
+  }
+
+  onUpstreamConnected(connection: UpstreamConnection): void {
+    const exchange = this.#exchange;
+    this.#connection = connection;
+    connection.parser.expect('GET', true);
+    exchange.sendOverheadUs = (performance.now() - exchange.requestReadMs) * 1000;
+    connection.write(tunnelRequest(exchange, this.#deployment, this.#upstreamModel));
+  }
+
+  onUpstreamConnectFailed(failure: UpstreamFailure): void {
+    this.#fail(gatewayError(failure.name, failure.message));
+  }
+
+  onUpstreamDrain(): void {
+    if (this.#open) this.#exchange.connection.socket.resume();
+  }
+
+  onUpstreamData(chunk: Bytes): void {
+    if (this.#open) {
+      this.#toClient(chunk);
+      return;
+    }
+    this.#exchange.replyReadMs = performance.now();
+    const { parser } = this.#connection!;
+    let at = 0;
+    while (!this.#over) {
+      at = parser.next(chunk, at, chunk.length);
+      switch (parser.event) {
+        case ParserEvent.NeedMore:
+          return;
+        case ParserEvent.Head:
+          if (parser.head.status === 101) {
+            this.#join(parser.head, chunk.subarray(at));
+            return;
+          }
+          this.#note(parser.head.status);
+          this.#refused = new ReplyRelay(this.#exchange, parser.head);
+          break;
+        case ParserEvent.Body:
+          this.#refused!.body(chunk, parser.bodyStart, parser.bodyEnd);
+          break;
+        case ParserEvent.End:
+          this.cancel();
+          this.#exchange.keepAlive = false;
+          this.#refused!.end();
+          return;
+        case ParserEvent.Error:
+          this.#fail(gatewayError('upstream_invalid_reply', "the provider's reply is not valid HTTP/1.1"));
+          return;
+        default:
+          return parser.event satisfies never;
+      }
+    }
+  }
+
+  onUpstreamClosed(failure: UpstreamFailure | null): void {
+    this.#connection = null;
+    if (this.#open) {
+      this.#over = true;
+      this.#exchange.endTunnel(failure === null ? null : 'upstream_interrupted');
+      return;
+    }
+    this.#fail(
+      gatewayError(
+        'upstream_closed',
+        failure?.message ?? 'the provider closed the connection before its answer was complete',
+      ),
+    );
+  }
+
+  /** The provider agreed: our 101 with its headers, then bytes both ways. */
+  #join(head: ResponseHead, early: Bytes): void {
+    const exchange = this.#exchange;
+    const { connection } = exchange;
+    this.#open = true;
+    this.#note(101);
+    const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n';
+    const accept = providerHeaders(head, false) + gatewayHeaders(exchange) + upgrade;
+    const { socket } = connection;
+    const ahead = connection.detach();
+    exchange.beginTunnel(accept);
+    if (early.length > 0) this.#toClient(early);
+    if (ahead !== null && ahead.length > 0) this.#toUpstream(ahead);
+    socket.on('data', (chunk: Buffer) => {
+      this.#toUpstream(chunk as unknown as Bytes);
+    });
+    socket.on('drain', () => {
+      this.#connection?.resume();
+    });
+    socket.on('end', () => {
+      socket.destroy();
+    });
+    socket.resume();
+  }
+
+  #toClient(chunk: Bytes): void {
+    this.#exchange.responseBytes += chunk.length;
+    if (!this.#exchange.connection.socket.write(chunk)) this.#connection?.pause();
+  }
+
+  #toUpstream(chunk: Bytes): void {
+    this.#exchange.body.length += chunk.length;
+    if (this.#connection?.write(chunk) === false) this.#exchange.connection.socket.pause();
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#note(0, error);
+    answerError(this.#exchange, error);
+  }
+
+  #note(status: number, error: GatewayError | null = null): void {
+    const durationMs = performance.now() - this.#startedMs;
+    this.#exchange.attempts.push({
+      deployment: this.#deployment.spec.id,
+      status,
+      error: error === null ? null : error.name,
+      durationMs,
+    });
+  }
+}
+
+function tunnelRequest(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string): string {
+  const query = new URLSearchParams(exchange.head.query);
+  query.set('model', upstreamModel);
+  query.delete('key');
+  return (
+    requestLine(deployment.spec, 'GET', `/realtime?${query.toString()}`) +
+    deployment.headerBlock +
+    webSocketHeaders(exchange.head.headers, deployment) +
+    'connection: upgrade\r\nupgrade: websocket\r\n\r\n'
+  );
+}
+
+const PASSED: readonly HeaderId[] = [
+  HeaderId.SecWebsocketKey,
+  HeaderId.SecWebsocketVersion,
+  HeaderId.SecWebsocketExtensions,
+  HeaderId.OpenaiBeta,
+  HeaderId.UserAgent,
+  HeaderId.Traceparent,
+  HeaderId.Tracestate,
+];
+
+function webSocketHeaders(headers: HeaderTable, deployment: CompiledDeployment): string {
+  let lines = '';
+  for (let index = 0; index < headers.count; index += 1) {
+    if (PASSED.includes(headers.id(index)))
+      lines += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
+  }
+  const protocols = headers.text(HeaderId.SecWebsocketProtocol);
+  if (protocols !== null) {
+    const passed = protocols
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => !name.startsWith(KEY_PROTOCOL));
+    // The client's key in a subprotocol is replaced by ours, so that the provider's choice of protocol still fits.
+    const ours = bearerOf(deployment);
+    if (passed.length < protocols.split(',').length && ours !== null) passed.push(KEY_PROTOCOL + ours);
+    if (passed.length > 0) lines += `sec-websocket-protocol: ${passed.join(', ')}\r\n`;
+  }
+  return lines;
+}
+
+function bearerOf(deployment: CompiledDeployment): string | null {
+  const value = deployment.spec.headers.find(([name]) => name === 'authorization')?.[1];
+  return value !== undefined && value.startsWith('Bearer ') ? value.slice(7) : null;
+}

@@ -1,0 +1,102 @@
+import { asBytes, type Bytes } from '../../base/bytes.ts';
+import { planBodyEdits, type BodyEdit } from '../../domain/request/body-edits.ts';
+import { HeaderId } from '../../http1/header-id.ts';
+import type { HeaderTable } from '../../http1/header-table.ts';
+import { requestLine, type CompiledDeployment } from '../compiled-snapshot.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { RequestBody } from '../exchange/request-body.ts';
+import { bytesOf, type Outgoing } from './assemble.ts';
+
+/** The request as `deployment` gets it: its head, the client's allowed headers, the body with its edits. */
+export function upstreamRequest(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string): Outgoing {
+  const { route } = exchange;
+  if (route.kind !== 'llm') return plainRequest(exchange, deployment);
+  const { endpoint } = route;
+  const edits = planBodyEdits(exchange.scanner, exchange.bodyText, endpoint, {
+    upstreamModel: upstreamModel === exchange.model ? null : upstreamModel,
+    injectUsage: exchange.injectsUsage && deployment.spec.injectsUsage,
+  });
+  const parts: Bytes[] = [];
+  const length = applyEdits(exchange.body, edits, parts);
+  let head = deployment.heads[endpoint.name] + clientHeaders(exchange.head.headers, deployment);
+  if (exchange.head.headers.find(HeaderId.ContentType) === -1) head += 'content-type: application/json\r\n';
+  head += `content-length: ${length}\r\n\r\n`;
+  return { head, parts, tail: '' };
+}
+
+/** A request without a model in its body (`/responses/{id}` and kin): path and body as they came. */
+function plainRequest(exchange: Exchange, deployment: CompiledDeployment): Outgoing {
+  const { path, query, method, headers } = exchange.head;
+  const rest = path.startsWith('/v1/') ? path.slice(3) : path;
+  const target = query === '' ? rest : `${rest}?${query}`;
+  let head = requestLine(deployment.spec, method, target) + deployment.headerBlock + clientHeaders(headers, deployment);
+  if (exchange.body.length > 0 || method === 'POST') head += `content-length: ${exchange.body.length}\r\n`;
+  return { head: `${head}\r\n`, parts: exchange.body.parts, tail: '' };
+}
+
+/** A request passed to the control plane, which authenticates it itself: all headers but hop-by-hop ones. */
+export function adminRequest(exchange: Exchange): Outgoing {
+  const { method, target, headers, path, query } = exchange.head;
+  const origin = target.startsWith('/') ? target : query === '' ? path : `${path}?${query}`;
+  let head = `${method} ${origin} HTTP/1.1\r\n`;
+  for (let index = 0; index < headers.count; index += 1) {
+    if (isHopByHop(headers.id(index))) continue;
+    head += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
+  }
+  if (exchange.body.length > 0 || (method !== 'GET' && method !== 'HEAD')) {
+    head += `content-length: ${exchange.body.length}\r\n`;
+  }
+  return { head: `${head}\r\n`, parts: exchange.body.parts, tail: '' };
+}
+
+/** Headers that end with the connection (RFC 9110 §7.6.1) or that framing sets anew. */
+export function isHopByHop(id: number): boolean {
+  return HOP_BY_HOP[id] === 1;
+}
+
+const HOP_BY_HOP = new Uint8Array(256);
+for (const id of [
+  HeaderId.Connection,
+  HeaderId.KeepAlive,
+  HeaderId.ProxyConnection,
+  HeaderId.Te,
+  HeaderId.Trailer,
+  HeaderId.Upgrade,
+  HeaderId.TransferEncoding,
+  HeaderId.ContentLength,
+  HeaderId.Expect,
+  HeaderId.ProxyAuthorization,
+  HeaderId.ProxyAuthenticate,
+]) {
+  HOP_BY_HOP[id] = 1;
+}
+
+function clientHeaders(headers: HeaderTable, deployment: CompiledDeployment): string {
+  const { forwards } = deployment;
+  let lines = '';
+  for (let index = 0; index < headers.count; index += 1) {
+    const id = headers.id(index);
+    if (forwards[id] !== 1) continue;
+    // A name that the configuration sets (extra_headers) is the deployment's, not the client's.
+    if (id === HeaderId.XOther && deployment.ownNames.has(headers.name(index))) continue;
+    lines += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
+  }
+  for (const [name, line] of deployment.defaultLines) if (headers.findName(name) === -1) lines += line;
+  return lines;
+}
+
+/** Appends the edited body to `parts`; answers its length. */
+function applyEdits(body: RequestBody, edits: readonly BodyEdit[], parts: Bytes[]): number {
+  if (edits.length === 0) {
+    for (const part of body.parts) parts.push(part);
+    return body.length;
+  }
+  let at = 0;
+  for (const edit of edits) {
+    if (edit.start > at) body.slice(at, edit.start, parts);
+    if (edit.text !== '') parts.push(asBytes(Buffer.from(edit.text, 'utf8')));
+    at = edit.end;
+  }
+  if (at < body.length) body.slice(at, body.length, parts);
+  return bytesOf(parts);
+}

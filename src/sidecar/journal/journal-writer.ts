@@ -1,0 +1,151 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What waits for its line to be on disk before it sends the last byte of its answer. */
+export interface JournalWaiter {
+  /** `stored` is false if the disk refused the line; it is counted, and the answer goes out all the same. */
+  onJournaled(stored: boolean): void;
+}
+
+export interface JournalSettings {
+  readonly maxSegmentBytes: number;
+  /** 0 = on each tick; null = never, the kernel decides. */
+  readonly fsyncIntervalMs: number | null;
+}
+
+export interface JournalOptions extends JournalSettings {
+  readonly directory: string;
+  /** Segment name before the sequence number: node UUID, process epoch, worker. */
+  readonly prefix: string;
+}
+
+/**
+ * Appends usage events to segment files. All lines of one event-loop turn share one write(2) (0.5 µs a line instead of
+ * 1.5–2.3), made before any of their answers is completed: a kill -9 can lose no answered request.
+ */
+export class JournalWriter {
+  lines = 0;
+  bytes = 0;
+  dropped = 0;
+  lastError: string | null = null;
+
+  readonly #directory: string;
+  readonly #prefix: string;
+  #settings: JournalSettings;
+  #fd = -1;
+  #sequence = 0;
+  #segmentBytes = 0;
+  #unsynced = false;
+  #lastSyncMs = 0;
+  #text = '';
+  #waiters: JournalWaiter[] = [];
+  #scheduled = false;
+  readonly #flush: () => void;
+
+  constructor(options: JournalOptions) {
+    this.#directory = options.directory;
+    this.#prefix = options.prefix;
+    this.#settings = options;
+    this.#flush = () => {
+      this.flush();
+    };
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  }
+
+  configure(settings: JournalSettings): void {
+    this.#settings = settings;
+  }
+
+  /** Queues `line` (ends in a newline); `waiter` hears of it after this turn's write. */
+  append(line: string, waiter: JournalWaiter): void {
+    this.#text += line;
+    this.#waiters.push(waiter);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  /** Writes what is queued now. */
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#waiters.length === 0) return;
+    const waiters = this.#waiters;
+    const text = this.#text;
+    this.#waiters = [];
+    this.#text = '';
+    const stored = this.#write(text);
+    if (stored) this.lines += waiters.length;
+    else this.dropped += waiters.length;
+    for (const waiter of waiters) waiter.onJournaled(stored);
+  }
+
+  /** Called on each tick: fsync when its interval is over. */
+  tick(nowMs: number): void {
+    const interval = this.#settings.fsyncIntervalMs;
+    if (!this.#unsynced || interval === null || nowMs - this.#lastSyncMs < interval) return;
+    this.#lastSyncMs = nowMs;
+    this.#sync();
+  }
+
+  close(): void {
+    this.flush();
+    if (this.#fd === -1) return;
+    this.#sync();
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #write(text: string): boolean {
+    const data = Buffer.from(text, 'utf8');
+    try {
+      if (this.#fd === -1 || this.#segmentBytes >= this.#settings.maxSegmentBytes) this.#openSegment();
+      const written = writeSync(this.#fd, data);
+      this.#segmentBytes += written;
+      this.bytes += written;
+      this.#unsynced = true;
+      if (written === data.length) return true;
+      // A short write tears a line: nothing may follow it, so this segment ends here (its reader drops a last line
+      // without newline), and what is not whole in it goes to a new one. No line is written twice.
+      const whole = data.subarray(0, written).lastIndexOf(0x0a) + 1;
+      this.#openSegment();
+      const rest = data.subarray(whole);
+      const again = writeSync(this.#fd, rest);
+      this.#segmentBytes += again;
+      this.bytes += again;
+      if (again === rest.length) return true;
+      this.lastError = 'short write';
+    } catch (error) {
+      this.lastError = error instanceof Error ? error.message : String(error);
+    }
+    this.#closeSegment();
+    return false;
+  }
+
+  #openSegment(): void {
+    this.#closeSegment();
+    this.#sequence += 1;
+    const name = `${this.#prefix}-${String(this.#sequence).padStart(6, '0')}.ndjson`;
+    this.#fd = openSync(join(this.#directory, name), 'ax', 0o600);
+    this.#segmentBytes = 0;
+  }
+
+  #closeSegment(): void {
+    if (this.#fd === -1) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    try {
+      closeSync(fd);
+    } catch (error) {
+      this.lastError = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #sync(): void {
+    this.#unsynced = false;
+    try {
+      fsyncSync(this.#fd);
+    } catch (error) {
+      this.lastError = error instanceof Error ? error.message : String(error);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { hash } from 'node:crypto';
+import type { KeyChangesMessage } from '../../contract/control-messages.ts';
+import { KeyDirectory } from '../../contract/key-directory.ts';
+import type { KeyRecord } from '../../contract/key-record.ts';
+import { resolvedKey, type ResolvedKey } from './resolved-key.ts';
+
+/**
+ * Bounds what one worker remembers of keys it has seen. At ~300 bytes each this is at most 20 MB; a key that falls out
+ * is found again in the directory.
+ */
+const MAX_CACHED_KEYS = 65_536;
+
+/** Bounds remembered unknown keys: an attacker's guesses must not push out good keys, so they have a table of their own. */
+const MAX_NEGATIVE_KEYS = 4_096;
+const NEGATIVE_TTL_MS = 10_000;
+
+/**
+ * The virtual keys as one worker sees them: the shared directory, the changes since, and a cache of parsed records.
+ * Look-ups are by `digest`: the 32 bytes of the key's SHA-256 as a latin1 string, which a Map hashes quickly.
+ */
+export class KeyStore {
+  #directory: KeyDirectory | null = null;
+  #complete = false;
+  #sequence = 0;
+  readonly #changes = new Map<string, KeyRecord | null>();
+  readonly #cache = new Map<string, ResolvedKey>();
+  readonly #unknownUntilMs = new Map<string, number>();
+
+  /** Takes a new directory; `shared` is never written by anyone. Changes known so far are in it. */
+  load(shared: Uint8Array, sequence: number, complete: boolean): void {
+    this.#directory = new KeyDirectory(shared);
+    this.#complete = complete;
+    this.#sequence = sequence;
+    this.#changes.clear();
+    this.#cache.clear();
+    this.#unknownUntilMs.clear();
+  }
+
+  /** @returns false on a gap: the directory must be loaded again. */
+  apply(message: KeyChangesMessage): boolean {
+    if (message.fromSequence !== this.#sequence) return false;
+    for (const { hash: hex, record } of message.changes) this.put(hex, record);
+    this.#sequence = message.toSequence;
+    return true;
+  }
+
+  /** Learns one key (a change, or the control plane's answer to a look-up). */
+  put(hex: string, record: KeyRecord | null): void {
+    const digest = Buffer.from(hex, 'hex').toString('latin1');
+    this.#changes.set(digest, record);
+    this.#cache.delete(digest);
+    this.#unknownUntilMs.delete(digest);
+  }
+
+  /** The directory holds every key there is, so one not found is unknown without asking. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** @returns the key; null = known not to exist; undefined = not resolved here, the control plane may know. */
+  find(digest: string, nowMs: number): ResolvedKey | null | undefined {
+    const cached = this.#cache.get(digest);
+    if (cached !== undefined) return cached;
+    return this.#findUncached(digest, nowMs);
+  }
+
+  /** Remembers for a while that the control plane does not know this key. */
+  rememberUnknown(hex: string, nowMs: number): void {
+    if (this.#unknownUntilMs.size >= MAX_NEGATIVE_KEYS) this.#unknownUntilMs.clear();
+    this.#unknownUntilMs.set(Buffer.from(hex, 'hex').toString('latin1'), nowMs + NEGATIVE_TTL_MS);
+  }
+
+  #findUncached(digest: string, nowMs: number): ResolvedKey | null | undefined {
+    const changed = this.#changes.get(digest);
+    const record = changed === undefined ? this.#findInDirectory(digest) : changed;
+    if (record === null) {
+      if (changed === null) return null;
+      const until = this.#unknownUntilMs.get(digest);
+      return until !== undefined && until > nowMs ? null : undefined;
+    }
+    const key = resolvedKey(record);
+    if (this.#cache.size >= MAX_CACHED_KEYS) this.#cache.clear();
+    this.#cache.set(digest, key);
+    return key;
+  }
+
+  #findInDirectory(digest: string): KeyRecord | null {
+    return this.#directory === null ? null : this.#directory.find(Buffer.from(digest, 'latin1'));
+  }
+}
+
+/** SHA-256 of a key's text as a 32-character latin1 string. */
+export function digestOf(key: string): string {
+  return hash('sha256', key, 'latin1');
+}

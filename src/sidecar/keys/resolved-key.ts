@@ -1,0 +1,67 @@
+import type { KeyRecord } from '../../contract/key-record.ts';
+import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
+
+/** Bounds the remembered answers to "may this key use that model": names come from clients. */
+const MAX_REMEMBERED_MODELS = 256;
+
+/** A key with what requests need of it computed once. */
+export interface ResolvedKey {
+  readonly record: KeyRecord;
+  readonly isMaster: boolean;
+  /** `"key":…,"user":…,"team":…` of the usage event. */
+  readonly eventPart: string;
+  /** Who may see what this key made: its team, else its user, else the key. */
+  readonly owner: string;
+  readonly allowed: Map<string, boolean>;
+}
+
+export function resolvedKey(record: KeyRecord): ResolvedKey {
+  return {
+    record,
+    isMaster: false,
+    eventPart: eventPart(record.hash, record.userId, record.teamId),
+    owner:
+      record.teamId !== null ? `team:${record.teamId}` : record.userId !== null ? `user:${record.userId}` : record.hash,
+    allowed: new Map(),
+  };
+}
+
+/** The master key: all models, no limits. */
+export const MASTER_KEY: ResolvedKey = {
+  record: Object.freeze({
+    hash: 'master',
+    alias: null,
+    userId: null,
+    teamId: null,
+    models: [],
+    rpmLimit: null,
+    tpmLimit: null,
+    maxParallelRequests: null,
+    expiresAtMs: null,
+    blocked: false,
+  }),
+  isMaster: true,
+  eventPart: eventPart('master', null, null),
+  owner: 'master',
+  allowed: new Map(),
+};
+
+/** May `key` use the model the client named, or the group it resolved to? */
+export function mayUseModel(key: ResolvedKey, model: string, group: string): boolean {
+  const { models } = key.record;
+  if (models.length === 0) return true;
+  const known = key.allowed.get(model);
+  if (known !== undefined) return known;
+  const allowed = models.some((pattern) => matches(pattern, model) || matches(pattern, group));
+  if (key.allowed.size >= MAX_REMEMBERED_MODELS) key.allowed.clear();
+  key.allowed.set(model, allowed);
+  return allowed;
+}
+
+function matches(pattern: string, model: string): boolean {
+  return pattern === 'all-proxy-models' || matchModelPattern(pattern, model) !== null;
+}
+
+function eventPart(hash: string, user: string | null, team: string | null): string {
+  return `"key":"${hash}","user":${JSON.stringify(user)},"team":${JSON.stringify(team)}`;
+}

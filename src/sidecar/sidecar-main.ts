@@ -1,0 +1,340 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
+import { DATA_FILES } from '../contract/persisted-state.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
+import { SNAPSHOT_FORMAT } from '../contract/snapshot.ts';
+import { TIMEOUTS } from '../contract/timeouts.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { MetricsReader } from '../runtime/metrics-reader.ts';
+import { MetricsRegistry } from '../runtime/metrics-registry.ts';
+import { ControlLink, type ControlLinkListener } from './control-link.ts';
+import { ResponseLog } from './local/response-log.ts';
+import { loadNodeId, readPersistedState, readSharedFile } from './sidecar-files.ts';
+import { LocalWorker } from './worker/local-worker.ts';
+import { ThreadWorker } from './worker/thread-worker.ts';
+import type { WorkerEvents, WorkerHandle } from './worker/worker-handle.ts';
+
+/** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
+const CONTROL_GRACE_MS = 1_000;
+
+/** After the supervisor has closed its copy of the socket, connections that were queued are still taken. */
+const ACCEPT_QUEUED_MS = 50;
+
+/** Like the kernel's own somaxconn. */
+const BACKLOG = 4_096;
+
+export interface SidecarOptions {
+  readonly dataDirectory: string;
+  readonly listen: { readonly fd: number } | { readonly host: string; readonly port: number };
+  readonly controlSocketPath: string;
+  readonly adminSocketPath: string;
+  readonly logger: Logger;
+  /** Of the product, for the handshake. */
+  readonly version?: string;
+}
+
+export interface RunningSidecar {
+  readonly port: number;
+  /** A configuration is there and connections are accepted. */
+  readonly ready: Promise<void>;
+  /** Readiness false and `connection: close` on every answer; resolves when `shutdownDelayMs` is over. */
+  beginDrain(): Promise<void>;
+  /** Stops accepting, lets requests in progress finish within `drainMs`, closes everything. */
+  finishDrain(): Promise<void>;
+}
+
+export async function runSidecar(options: SidecarOptions): Promise<RunningSidecar> {
+  const sidecar = new Sidecar(options);
+  await sidecar.start();
+  return sidecar;
+}
+
+/** The sidecar's main thread: listener, control link, and what all workers share. */
+class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
+  readonly ready: Promise<void>;
+  readonly #options: SidecarOptions;
+  readonly #logger: Logger;
+  readonly #metrics = new MetricsReader();
+  readonly #link: ControlLink;
+  readonly #responses: ResponseLog;
+  readonly #server: Server;
+  readonly #nodeId: string;
+  readonly #epoch = Date.now().toString(36);
+  readonly #keysAsked = new Map<string, NodeJS.Timeout>();
+  #workers: WorkerHandle[] = [];
+  #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
+  #workersStarted = 0;
+  #snapshot: Snapshot | null = null;
+  #keys: { shared: Uint8Array<SharedArrayBuffer>; sequence: number; complete: boolean } | null = null;
+  #appliedBy = 0;
+  #applied: { version: string; blockedMs: number } = { version: '', blockedMs: 0 };
+  #controlConnected = false;
+  #lastLookupId = 0;
+  #setReady: () => void = () => undefined;
+
+  constructor(options: SidecarOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.#nodeId = loadNodeId(options.dataDirectory, randomUUID);
+    this.#responses = new ResponseLog(options.dataDirectory, options.logger);
+    this.#link = new ControlLink(options.controlSocketPath, options.version ?? '0', this, options.logger);
+    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+      this.#onConnection(socket);
+    });
+    this.ready = new Promise((resolve) => {
+      this.#setReady = resolve;
+    });
+  }
+
+  get port(): number {
+    const address = this.#server.address() as AddressInfo | null;
+    return address?.port ?? 0;
+  }
+
+  /** Gets a configuration, from the control plane or else from disk, starts the workers, listens. */
+  async start(): Promise<void> {
+    this.#link.open();
+    const fallback = setTimeout(() => {
+      this.#startFromDisk();
+    }, CONTROL_GRACE_MS);
+    await this.#firstSnapshot();
+    clearTimeout(fallback);
+    await this.#listen();
+    this.#setReady();
+  }
+
+  onControlConnected(): void {
+    this.#controlConnected = true;
+    this.#logger.info('control plane connected');
+    for (const worker of this.#workers) worker.setControlConnected(true);
+  }
+
+  onControlLost(): void {
+    this.#controlConnected = false;
+    this.#logger.warn('control plane lost; traffic goes on by the last configuration');
+    for (const worker of this.#workers) worker.setControlConnected(false);
+    for (const [hash, timer] of this.#keysAsked) {
+      clearTimeout(timer);
+      this.#answerKey(hash, true);
+    }
+  }
+
+  onControlMessage(message: ToSidecar): void {
+    switch (message.type) {
+      case 'hello':
+      case 'refused':
+        return; // the link's own
+      case 'snapshot':
+        this.#takeSnapshot(message.snapshot);
+        return;
+      case 'key-directory':
+        this.#takeKeys(message);
+        return;
+      case 'key-changes':
+        if (this.#keys !== null) this.#keys.sequence = message.toSequence;
+        for (const worker of this.#workers) worker.changeKeys(message);
+        return;
+      case 'key-answer':
+        clearTimeout(this.#keysAsked.get(message.hash));
+        this.#keysAsked.delete(message.hash);
+        for (const worker of this.#workers) worker.answerKey(message);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  onKeyLookup(hash: string): void {
+    if (this.#keysAsked.has(hash)) return;
+    this.#lastLookupId += 1;
+    if (!this.#link.send({ type: 'key-lookup', id: this.#lastLookupId, hash })) {
+      this.#answerKey(hash, true);
+      return;
+    }
+    const timeoutMs = this.#snapshot?.settings.timeouts.authLookupMs ?? TIMEOUTS.authLookupMs.defaultMs;
+    this.#keysAsked.set(
+      hash,
+      setTimeout(() => {
+        this.#answerKey(hash, true);
+      }, timeoutMs),
+    );
+  }
+
+  onKeyGap(): void {
+    this.#link.send({ type: 'resend-keys' });
+  }
+
+  onSnapshotApplied(version: string, blockedMs: number): void {
+    if (version !== this.#applied.version) {
+      this.#applied = { version, blockedMs: 0 };
+      this.#appliedBy = 0;
+    }
+    this.#appliedBy += 1;
+    this.#applied.blockedMs = Math.max(this.#applied.blockedMs, blockedMs);
+    if (this.#appliedBy < this.#workers.length) return;
+    this.#link.send({ type: 'snapshot-applied', version, blockedMs: this.#applied.blockedMs });
+  }
+
+  onResponseMade(responseId: string, deploymentId: string, owner: string, from: WorkerHandle | null): void {
+    this.#responses.append({ responseId, deploymentId, owner });
+    for (const worker of this.#workers) if (worker !== from) worker.addResponse(responseId, deploymentId, owner);
+  }
+
+  renderMetrics(): string {
+    return this.#metrics.render();
+  }
+
+  async beginDrain(): Promise<void> {
+    for (const worker of this.#workers) worker.beginDrain();
+    const delayMs = this.#snapshot?.settings.timeouts.shutdownDelayMs ?? 0;
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  }
+
+  async finishDrain(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, ACCEPT_QUEUED_MS));
+    this.#server.close();
+    const drainMs = this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs;
+    await Promise.all(this.#workers.map((worker) => worker.finishDrain(drainMs)));
+    this.#link.close();
+    for (const timer of this.#keysAsked.values()) clearTimeout(timer);
+    this.#responses.close();
+  }
+
+  #firstSnapshot(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onFirstSnapshot = resolve;
+      if (this.#workers.length > 0) resolve();
+    });
+  }
+
+  #onFirstSnapshot: () => void = () => undefined;
+
+  #startFromDisk(): void {
+    const { dataDirectory } = this.#options;
+    const state = readPersistedState(dataDirectory, this.#logger);
+    if (state === null || this.#snapshot !== null) return;
+    this.#logger.warn('the control plane is away: serving by the last configuration on disk', {
+      version: state.snapshot.version,
+    });
+    const { fileName, sequence, complete } = state.keyDirectory;
+    this.#takeKeys({ type: 'key-directory', path: join(dataDirectory, fileName), sequence, complete });
+    this.#takeSnapshot(state.snapshot);
+  }
+
+  #takeSnapshot(snapshot: Snapshot): void {
+    if (snapshot.format !== SNAPSHOT_FORMAT) {
+      this.#logger.error('refused a configuration of another format', {
+        format: snapshot.format,
+        ours: SNAPSHOT_FORMAT,
+      });
+      return;
+    }
+    this.#snapshot = snapshot;
+    if (this.#workers.length > 0) {
+      for (const worker of this.#workers) worker.applySnapshot(snapshot);
+      return;
+    }
+    // Keys come right after the first snapshot; nothing is accepted before both are there.
+    if (this.#keys !== null) this.#startWorkers(snapshot);
+  }
+
+  #takeKeys(message: KeyDirectoryMessage): void {
+    try {
+      this.#keys = { shared: readSharedFile(message.path), sequence: message.sequence, complete: message.complete };
+    } catch (error) {
+      this.#logger.error('the key directory can not be read; keys stay as they are', { error: String(error) });
+      return;
+    }
+    const { shared, sequence, complete } = this.#keys;
+    for (const worker of this.#workers) worker.loadKeys(shared, sequence, complete);
+    if (this.#workers.length === 0 && this.#snapshot !== null) this.#startWorkers(this.#snapshot);
+  }
+
+  #startWorkers(snapshot: Snapshot): void {
+    const { threads } = snapshot.settings;
+    this.#connectionCounts = new Int32Array(new SharedArrayBuffer(4 * threads));
+    for (let index = 0; index < threads; index += 1) {
+      this.#workers.push(threads === 1 ? this.#newLocalWorker() : this.#newThreadWorker(index));
+    }
+    const remembered = this.#responses.load();
+    for (const worker of this.#workers) this.#prepare(worker, snapshot, remembered);
+    this.#onFirstSnapshot();
+  }
+
+  #prepare(worker: WorkerHandle, snapshot: Snapshot, remembered: ReturnType<ResponseLog['load']>): void {
+    if (this.#keys !== null) worker.loadKeys(this.#keys.shared, this.#keys.sequence, this.#keys.complete);
+    worker.setControlConnected(this.#controlConnected);
+    for (const { responseId, deploymentId, owner } of remembered) worker.addResponse(responseId, deploymentId, owner);
+    worker.applySnapshot(snapshot);
+  }
+
+  #newLocalWorker(): WorkerHandle {
+    const registry = new MetricsRegistry({
+      publish: (registrations) => {
+        this.#metrics.accept('main', registrations);
+      },
+    });
+    return new LocalWorker({ logger: this.#logger, registry, ...this.#workerPlaces(0) }, this);
+  }
+
+  #newThreadWorker(index: number): WorkerHandle {
+    const places = this.#workerPlaces(index);
+    return new ThreadWorker({
+      data: { index, ...places, connectionCounts: this.#connectionCounts },
+      metricsSource: places.journalPrefix,
+      metrics: this.#metrics,
+      logger: this.#logger,
+      events: this,
+      onCrash: (crashed) => {
+        this.#replace(crashed);
+      },
+    });
+  }
+
+  #workerPlaces(index: number): { adminSocketPath: string; journalDirectory: string; journalPrefix: string } {
+    this.#workersStarted += 1;
+    return {
+      adminSocketPath: this.#options.adminSocketPath,
+      journalDirectory: join(this.#options.dataDirectory, DATA_FILES.journal),
+      // The start number keeps a replaced worker from writing to its predecessor's segments.
+      journalPrefix: `${this.#nodeId}-${this.#epoch}-${index}.${this.#workersStarted}`,
+    };
+  }
+
+  #replace(crashed: ThreadWorker): void {
+    const at = this.#workers.indexOf(crashed);
+    if (at === -1 || this.#snapshot === null) return;
+    this.#logger.error('a worker thread ended; its connections were dropped, another takes its place', {
+      worker: crashed.index,
+    });
+    const worker = this.#newThreadWorker(crashed.index);
+    this.#workers[at] = worker;
+    this.#prepare(worker, this.#snapshot, this.#responses.load());
+  }
+
+  #answerKey(hash: string, failed: boolean): void {
+    this.#keysAsked.delete(hash);
+    for (const worker of this.#workers) worker.answerKey({ hash, record: null, failed });
+  }
+
+  #onConnection(socket: Socket): void {
+    let least = this.#workers[0]!;
+    for (const worker of this.#workers) if (worker.connectionCount < least.connectionCount) least = worker;
+    least.accept(socket);
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ ...this.#options.listen, backlog: BACKLOG }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) => {
+          this.#logger.error('listening socket', { error: String(error) });
+        });
+        resolve();
+      });
+    });
+  }
+}

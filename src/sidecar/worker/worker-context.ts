@@ -1,0 +1,45 @@
+import type { CompiledSnapshot } from '../compiled-snapshot.ts';
+import type { CallIds } from '../exchange/call-id.ts';
+import type { JournalWriter } from '../journal/journal-writer.ts';
+import type { KeyStore } from '../keys/key-store.ts';
+import type { ResponseOwners } from '../local/response-owners.ts';
+import type { UpstreamPool } from '../upstream/upstream-pool.ts';
+import type { SidecarMetrics } from './sidecar-metrics.ts';
+
+/** What a worker asks of the sidecar's main thread. */
+export interface WorkerHost {
+  /** Asks the control plane for a key; every waiting request of this worker hears by `keyAnswered`. */
+  lookUpKey(hashHex: string): void;
+  /** The text of /metrics, all workers summed, handed to `take` (later, if the main thread is another one). */
+  renderMetrics(take: (text: string) => void): void;
+  /** A response was made: other workers and the disk learn who may ask for it. */
+  shareResponse(responseId: string, deploymentId: string, owner: string): void;
+  /** The number of open connections, for the choice of the worker that gets the next one. */
+  connectionsChanged(count: number): void;
+}
+
+/** What requests see of the worker that serves them. One object per thread. */
+export interface WorkerContext {
+  snapshot: CompiledSnapshot | null;
+  readonly keys: KeyStore;
+  readonly journal: JournalWriter;
+  readonly metrics: SidecarMetrics;
+  readonly ids: CallIds;
+  readonly responses: ResponseOwners;
+  readonly host: WorkerHost;
+  readonly adminPool: UpstreamPool;
+  /** Every answer says `connection: close`. */
+  draining: boolean;
+  /** The control plane is there: a key it doesn't know is unknown, not unresolved. */
+  controlConnected: boolean;
+  /** Requests waiting for a key, by its hex SHA-256. */
+  readonly keyWaiters: Map<string, KeyWaiter[]>;
+  /** A throw that reached the edge of a connection: our fault. Logged and counted; that connection is dropped. */
+  onFault(error: unknown): void;
+}
+
+/** A request that waits for a key look-up. */
+export interface KeyWaiter {
+  /** Look in the key store again; `failed`: the control plane could not tell. */
+  onKeyResolved(failed: boolean): void;
+}

@@ -1,0 +1,26 @@
+import type { Socket } from 'node:net';
+import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
+import type { Snapshot } from '../../contract/snapshot.ts';
+
+/** A worker as the main thread sees it, on its own loop or in another thread. */
+export interface WorkerHandle {
+  readonly connectionCount: number;
+  accept(socket: Socket): void;
+  applySnapshot(snapshot: Snapshot): void;
+  loadKeys(shared: Uint8Array<SharedArrayBuffer>, sequence: number, complete: boolean): void;
+  changeKeys(message: KeyChangesMessage): void;
+  answerKey(answer: Pick<KeyAnswerMessage, 'hash' | 'record' | 'failed'>): void;
+  setControlConnected(connected: boolean): void;
+  addResponse(responseId: string, deploymentId: string, owner: string): void;
+  beginDrain(): void;
+  finishDrain(drainMs: number): Promise<void>;
+}
+
+/** What a worker tells the main thread. */
+export interface WorkerEvents {
+  onKeyLookup(hash: string): void;
+  onKeyGap(): void;
+  onSnapshotApplied(version: string, blockedMs: number): void;
+  onResponseMade(responseId: string, deploymentId: string, owner: string, from: WorkerHandle | null): void;
+  renderMetrics(): string;
+}

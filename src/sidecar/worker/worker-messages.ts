@@ -1,0 +1,57 @@
+import type { Socket } from 'node:net';
+import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
+import type { Snapshot } from '../../contract/snapshot.ts';
+import type { MetricRegistration } from '../../runtime/metrics-registry.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerThreadData {
+  readonly index: number;
+  readonly adminSocketPath: string;
+  readonly journalDirectory: string;
+  readonly journalPrefix: string;
+  /** One cell per worker: its open connections, read by the main thread to choose where a new one goes. */
+  readonly connectionCounts: Int32Array<SharedArrayBuffer>;
+}
+
+export type ToWorker =
+  | { readonly type: 'socket'; readonly socket: Socket }
+  | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+  | {
+      readonly type: 'keys';
+      readonly shared: Uint8Array<SharedArrayBuffer>;
+      readonly sequence: number;
+      readonly complete: boolean;
+    }
+  | { readonly type: 'key-changes'; readonly message: KeyChangesMessage }
+  | { readonly type: 'key-answer'; readonly answer: Pick<KeyAnswerMessage, 'hash' | 'record' | 'failed'> }
+  | { readonly type: 'control'; readonly connected: boolean }
+  | {
+      readonly type: 'response-made';
+      readonly responseId: string;
+      readonly deploymentId: string;
+      readonly owner: string;
+    }
+  | { readonly type: 'metrics-text'; readonly id: number; readonly text: string }
+  | { readonly type: 'begin-drain' }
+  | { readonly type: 'finish-drain'; readonly drainMs: number };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'snapshot-applied'; readonly version: string; readonly blockedMs: number }
+  | { readonly type: 'key-lookup'; readonly hash: string }
+  | { readonly type: 'key-gap' }
+  | { readonly type: 'metrics'; readonly registrations: readonly MetricRegistration[] }
+  | { readonly type: 'render-metrics'; readonly id: number }
+  | {
+      readonly type: 'response-made';
+      readonly responseId: string;
+      readonly deploymentId: string;
+      readonly owner: string;
+    }
+  | { readonly type: 'drained' }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly message: string;
+      readonly fields: Record<string, unknown>;
+    };

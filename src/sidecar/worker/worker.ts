@@ -1,0 +1,203 @@
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
+import type { Snapshot } from '../../contract/snapshot.ts';
+import { TIMEOUTS } from '../../contract/timeouts.ts';
+import { DEFAULT_LIMITS, type ParserLimits } from '../../http1/limits.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { MetricsRegistry } from '../../runtime/metrics-registry.ts';
+import { compileSnapshot, type CompiledSnapshot } from '../compiled-snapshot.ts';
+import { DownstreamConnection } from '../downstream/downstream-connection.ts';
+import { CallIds } from '../exchange/call-id.ts';
+import { JournalWriter } from '../journal/journal-writer.ts';
+import { KeyStore } from '../keys/key-store.ts';
+import { ResponseOwners } from '../local/response-owners.ts';
+import type { UpstreamPool } from '../upstream/upstream-pool.ts';
+import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
+import { adminOrigin } from './admin-origin.ts';
+import { SidecarMetrics } from './sidecar-metrics.ts';
+import type { KeyWaiter, WorkerContext, WorkerHost } from './worker-context.ts';
+
+/** The one timer of a worker. Every deadline is met at most this late, on an idle loop. */
+const TICK_MS = 100;
+
+export interface WorkerOptions {
+  readonly host: WorkerHost;
+  readonly logger: Logger;
+  readonly registry: MetricsRegistry;
+  readonly adminSocketPath: string;
+  readonly journalDirectory: string;
+  readonly journalPrefix: string;
+}
+
+/** Serves the connections of one thread: owns its pools, its journal, its view of configuration and keys. */
+export class Worker implements WorkerContext {
+  snapshot: CompiledSnapshot | null = null;
+  draining = false;
+  controlConnected = false;
+  readonly keys: KeyStore = new KeyStore();
+  readonly journal: JournalWriter;
+  readonly metrics: SidecarMetrics;
+  readonly ids: CallIds = new CallIds();
+  readonly responses: ResponseOwners = new ResponseOwners();
+  readonly host: WorkerHost;
+  readonly adminPool: UpstreamPool;
+  readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
+
+  readonly #logger: Logger;
+  readonly #pools: UpstreamPools;
+  readonly #adminOrigin: ReturnType<typeof adminOrigin>;
+  readonly #connections = new Set<DownstreamConnection>();
+  readonly #ticker: NodeJS.Timeout;
+  readonly #onGone: (connection: DownstreamConnection) => void;
+  #tickedMs: number;
+  #drained: (() => void) | null = null;
+
+  constructor(options: WorkerOptions) {
+    this.host = options.host;
+    this.#logger = options.logger;
+    this.metrics = new SidecarMetrics(options.registry);
+    this.journal = new JournalWriter({
+      directory: options.journalDirectory,
+      prefix: options.journalPrefix,
+      maxSegmentBytes: 64 * 1024 * 1024,
+      fsyncIntervalMs: 1000,
+    });
+    this.#pools = new UpstreamPools(poolOptions(null));
+    this.#adminOrigin = adminOrigin(options.adminSocketPath);
+    this.adminPool = this.#pools.poolFor(this.#adminOrigin);
+    this.#onGone = (connection) => {
+      this.#connections.delete(connection);
+      this.metrics.connections.add(-1);
+      this.host.connectionsChanged(this.#connections.size);
+      if (this.#connections.size === 0) this.#drained?.();
+    };
+    this.#tickedMs = performance.now();
+    this.#ticker = setInterval(() => {
+      this.#onInterval();
+    }, TICK_MS);
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes an accepted, unread socket. */
+  accept(socket: Socket): void {
+    const connection = new DownstreamConnection(socket, this, parserLimits(this.snapshot), this.#onGone);
+    this.#connections.add(connection);
+    this.metrics.connections.add(1);
+    this.host.connectionsChanged(this.#connections.size);
+    socket.resume();
+  }
+
+  /** Requests that come from now on use `snapshot`; those in progress keep the one they began with. Answers ms blocked. */
+  applySnapshot(snapshot: Snapshot): number {
+    const startMs = performance.now();
+    this.#pools.configure(poolOptions(snapshot));
+    const compiled = compileSnapshot(snapshot, this.#pools);
+    this.metrics.prepare(compiled);
+    this.journal.configure(snapshot.settings.journal);
+    this.snapshot = compiled;
+    this.#pools.retain([this.#adminOrigin, ...snapshot.deployments.map((deployment) => deployment.origin)]);
+    return performance.now() - startMs;
+  }
+
+  loadKeys(shared: Uint8Array, sequence: number, complete: boolean): void {
+    this.keys.load(shared, sequence, complete);
+  }
+
+  /** @returns false on a gap in the sequence: the directory has to be loaded again. */
+  changeKeys(message: KeyChangesMessage): boolean {
+    return this.keys.apply(message);
+  }
+
+  /** The control plane answered a look-up that some worker asked for. */
+  answerKey(message: Pick<KeyAnswerMessage, 'hash' | 'record' | 'failed'>): void {
+    if (message.record !== null) this.keys.put(message.hash, message.record);
+    else if (!message.failed) this.keys.rememberUnknown(message.hash, performance.now());
+    const waiting = this.keyWaiters.get(message.hash);
+    this.keyWaiters.delete(message.hash);
+    for (const waiter of waiting ?? []) waiter.onKeyResolved(message.failed);
+  }
+
+  setControlConnected(connected: boolean): void {
+    this.controlConnected = connected;
+  }
+
+  /** From now on every answer closes its connection. Idle connections stay: closing them now would lose requests. */
+  beginDrain(): void {
+    this.draining = true;
+  }
+
+  /** Lets requests in progress finish within `drainMs`, then cuts off what is left; resolves when all are gone. */
+  finishDrain(drainMs: number): Promise<void> {
+    this.draining = true;
+    return new Promise((resolve) => {
+      const deadline = setTimeout(() => {
+        for (const { exchange } of this.#connections) {
+          exchange?.attempt?.cancel();
+          exchange?.cutOff('drain');
+        }
+        this.journal.flush();
+        for (const connection of this.#connections) connection.destroy();
+      }, drainMs);
+      this.#drained = () => {
+        clearTimeout(deadline);
+        this.#drained = null;
+        this.#stop();
+        resolve();
+      };
+      // Idle ones last: a request may be on its way on any of them until the listener is closed.
+      for (const connection of this.#connections) connection.closeWhenIdle();
+      if (this.#connections.size === 0) this.#drained();
+    });
+  }
+
+  onFault(error: unknown): void {
+    this.#logger.error('a request failed inside the gateway; its connection was dropped', {
+      error: error instanceof Error ? error.stack : String(error),
+    });
+  }
+
+  #stop(): void {
+    clearInterval(this.#ticker);
+    this.journal.close();
+    this.#pools.closeAll();
+  }
+
+  #onInterval(): void {
+    const nowMs = performance.now();
+    const isLate = nowMs - this.#tickedMs > 2 * TICK_MS;
+    this.#tickedMs = nowMs;
+    // After the loop was held up, what a deadline waits for may have been lying in the kernel all the while: let the
+    // sockets have their turn first (immediates run after the poll phase, timers before it).
+    if (isLate)
+      setImmediate(() => {
+        this.#tick(nowMs);
+      });
+    else this.#tick(nowMs);
+  }
+
+  #tick(nowMs: number): void {
+    for (const connection of this.#connections) connection.onTick(nowMs);
+    this.#pools.tick(nowMs);
+    this.journal.tick(nowMs);
+    if (this.draining && this.#drained !== null) for (const connection of this.#connections) connection.closeWhenIdle();
+  }
+}
+
+function parserLimits(snapshot: CompiledSnapshot | null): ParserLimits {
+  if (snapshot === null) return DEFAULT_LIMITS;
+  return snapshot.parserLimits;
+}
+
+function poolOptions(snapshot: Snapshot | null): UpstreamPoolsOptions {
+  const timeouts = snapshot?.settings.timeouts;
+  return {
+    connectTimeoutMs: timeouts?.connectMs ?? TIMEOUTS.connectMs.defaultMs,
+    poolWaitMs: timeouts?.poolWaitMs ?? TIMEOUTS.poolWaitMs.defaultMs,
+    idleTimeoutMs: timeouts?.upstreamIdleMs ?? TIMEOUTS.upstreamIdleMs.defaultMs,
+    parserLimits: DEFAULT_LIMITS,
+  };
+}

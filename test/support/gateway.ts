@@ -1,0 +1,89 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { UsageEvent } from '../../src/contract/usage-event.ts';
+import { readJournal } from './sidecar-harness.ts';
+
+const LAUNCHER = join(import.meta.dirname, '../../bin/slipstream.js');
+
+/** Both ways to run: every integration test runs in each. */
+export const MODES = ['sidecar', 'no-sidecar'] as const;
+export type Mode = (typeof MODES)[number];
+
+export interface GatewayOptions {
+  readonly mode: Mode;
+  /** YAML text. */
+  readonly config: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+/** A gateway as users run it: real processes, real sockets, a data directory of its own. */
+export interface Gateway {
+  readonly url: string;
+  readonly port: number;
+  readonly process: ChildProcess;
+  readonly dataDirectory: string;
+  readonly configPath: string;
+  /** Everything it printed. */
+  output(): string;
+  journal(): UsageEvent[];
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const directory = mkdtempSync(join(tmpdir(), 'slipstream-it-'));
+  const configPath = join(directory, 'config.yaml');
+  const dataDirectory = join(directory, 'data');
+  writeFileSync(configPath, options.config);
+  const args = ['start', '--config', configPath, '--host', '127.0.0.1', '--port', '0', '--data-dir', dataDirectory];
+  if (options.mode === 'no-sidecar') args.push('--no-sidecar');
+  const child = spawn(process.execPath, [LAUNCHER, ...args, ...(options.args ?? [])], {
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const url = await Promise.race([
+    waitForUrl(() => output),
+    exited.then((code) => Promise.reject(new Error(`the gateway ended with ${code}:\n${output}`))),
+  ]);
+  return {
+    url,
+    port: Number(new URL(url).port),
+    process: child,
+    dataDirectory,
+    configPath,
+    output: () => output,
+    journal: () => readJournal(join(dataDirectory, 'journal')),
+    stop: async () => {
+      child.kill('SIGTERM');
+      const code = await exited;
+      rmSync(directory, { recursive: true, force: true });
+      return code;
+    },
+  };
+}
+
+async function waitForUrl(output: () => string): Promise<string> {
+  for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 20) {
+    const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output());
+    if (found !== null && (await isReady(found[0]))) return found[0];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`the gateway was not ready in 20 s:\n${output()}`);
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health/readiness`);
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false; // not listening yet
+  }
+}

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CONTROL_PROTOCOL, type ToControl, type ToSidecar } from '../../src/contract/control-messages.ts';
+import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
+import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
+import type { KeyRecord } from '../../src/contract/key-record.ts';
+import { SNAPSHOT_FORMAT, type DeploymentSpec, type Snapshot } from '../../src/contract/snapshot.ts';
+import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
+import type { UsageEvent } from '../../src/contract/usage-event.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { runSidecar, type RunningSidecar } from '../../src/sidecar/sidecar-main.ts';
+
+export const MASTER_KEY = 'sk-master-0123456789abcdef';
+export const TEST_KEY = 'sk-test-0123456789abcdef';
+
+export function keyRecord(key: string, rest: Partial<KeyRecord> = {}): KeyRecord {
+  return {
+    hash: sha256(key),
+    alias: null,
+    userId: null,
+    teamId: null,
+    models: [],
+    rpmLimit: null,
+    tpmLimit: null,
+    maxParallelRequests: null,
+    expiresAtMs: null,
+    blocked: false,
+    ...rest,
+  };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A deployment of `groupName` at 127.0.0.1:`port`. */
+export function deployment(groupName: string, port: number, rest: Partial<DeploymentSpec> = {}): DeploymentSpec {
+  return {
+    id: `${groupName}-${port}`,
+    groupName,
+    family: 'openai',
+    provider: 'openai',
+    upstreamModel: `upstream-${groupName}`,
+    origin: {
+      scheme: 'http',
+      host: '127.0.0.1',
+      port,
+      socketPath: null,
+      tls: { verify: true, caPem: null, certPem: null, keyPem: null, serverName: null },
+      proxyUrl: null,
+      maxConnections: 1000,
+    },
+    basePath: '/v1',
+    query: '',
+    headers: [['authorization', 'Bearer sk-provider-secret']],
+    defaultHeaders: [],
+    weight: 1,
+    order: 0,
+    rpm: null,
+    tpm: null,
+    timeoutMs: null,
+    streamTimeoutMs: null,
+    injectsUsage: true,
+    price: null,
+    ...rest,
+  };
+}
+
+export type SnapshotParts = Partial<Omit<Snapshot, 'settings'>> & {
+  readonly settings?: Partial<Omit<Snapshot['settings'], 'timeouts'>>;
+  readonly timeouts?: Partial<Record<TimeoutName, number>>;
+};
+
+/** A snapshot of `deployments`, grouped by their `groupName`. */
+export function snapshotOf(deployments: readonly DeploymentSpec[], parts: SnapshotParts = {}): Snapshot {
+  const names = [...new Set(deployments.map((entry) => entry.groupName))];
+  const group = (name: string) => ({
+    name,
+    deploymentIds: deployments.filter((entry) => entry.groupName === name).map((entry) => entry.id),
+  });
+  const defaults = Object.fromEntries(Object.entries(TIMEOUTS).map(([name, spec]) => [name, spec.defaultMs]));
+  const { settings, timeouts, ...rest } = parts;
+  return {
+    format: SNAPSHOT_FORMAT,
+    version: `test-${Math.random()}`,
+    createdAtMs: Date.now(),
+    deployments,
+    groups: names.filter((name) => !name.includes('*')).map(group),
+    wildcards: names.filter((name) => name.includes('*')).map(group),
+    aliases: {},
+    fallbacks: {},
+    defaultFallbacks: [],
+    settings: {
+      threads: 1,
+      timeouts: { ...defaults, ...timeouts } as Snapshot['settings']['timeouts'],
+      limits: {
+        maxHeadBytes: 32_768,
+        maxHeaders: 128,
+        maxBodyBytes: 100_000_000,
+        maxJsonBodyBytes: 33_554_432,
+        maxReplayBytes: 8_388_608,
+      },
+      numRetries: 2,
+      maxFallbacks: 5,
+      replyModel: 'requested',
+      echoProviderHeaders: true,
+      forwardClientHeaders: false,
+      masterKeyHash: sha256(MASTER_KEY),
+      keyHeaderName: null,
+      metricsRequireKey: true,
+      journal: { maxSegmentBytes: 64 * 1024 * 1024, fsyncIntervalMs: null },
+      ...settings,
+    },
+    ...rest,
+  };
+}
+
+export interface HarnessOptions {
+  readonly snapshot: Snapshot;
+  readonly keys?: readonly KeyRecord[];
+  /** false: unknown keys are asked of the (scripted) control plane. */
+  readonly complete?: boolean;
+  readonly onMessage?: (message: ToControl, send: (message: ToSidecar) => void) => void;
+}
+
+/** A sidecar in this process, with a scripted control plane at the other end of real sockets. */
+export interface SidecarHarness {
+  readonly port: number;
+  readonly sidecar: RunningSidecar;
+  readonly dataDirectory: string;
+  readonly logs: string[];
+  send(message: ToSidecar): void;
+  /** Every event in the journal so far. */
+  journal(): UsageEvent[];
+  stop(): Promise<void>;
+}
+
+export async function startSidecar(options: HarnessOptions): Promise<SidecarHarness> {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'slipstream-test-'));
+  const controlSocketPath = join(dataDirectory, 'control.sock');
+  const keysPath = join(dataDirectory, 'keys-1');
+  writeFileSync(keysPath, buildKeyDirectory(options.keys ?? [keyRecord(TEST_KEY)]));
+  const sockets = new Set<Socket>();
+  const send = (message: ToSidecar): void => {
+    for (const socket of sockets) socket.write(encodeFrame(message));
+  };
+  const control = createServer((socket) => {
+    const decoder = new FrameDecoder<ToControl>();
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+    socket.write(
+      encodeFrame({ type: 'hello', protocol: CONTROL_PROTOCOL, role: 'control', pid: process.pid, version: 'test' }),
+    );
+    socket.write(encodeFrame({ type: 'snapshot', snapshot: options.snapshot }));
+    socket.write(
+      encodeFrame({ type: 'key-directory', path: keysPath, sequence: 0, complete: options.complete ?? true }),
+    );
+    socket.on('data', (chunk: Buffer) => {
+      for (const message of decoder.push(chunk)) options.onMessage?.(message, send);
+    });
+  });
+  await listen(control, controlSocketPath);
+  const logs: string[] = [];
+  const logger = createLogger({ level: 'debug', format: 'json', name: 'test', write: (line) => logs.push(line) });
+  const sidecar = await runSidecar({
+    dataDirectory,
+    controlSocketPath,
+    adminSocketPath: join(dataDirectory, 'admin.sock'),
+    listen: { host: '127.0.0.1', port: 0 },
+    logger,
+  });
+  return {
+    port: sidecar.port,
+    sidecar,
+    dataDirectory,
+    logs,
+    send,
+    journal: () => readJournal(join(dataDirectory, 'journal')),
+    stop: async () => {
+      await sidecar.beginDrain();
+      await sidecar.finishDrain();
+      control.close();
+      for (const socket of sockets) socket.destroy();
+      rmSync(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+export function readJournal(directory: string): UsageEvent[] {
+  return readdirSync(directory)
+    .sort()
+    .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as UsageEvent);
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+}
