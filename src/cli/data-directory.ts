@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StartError, systemReason } from './start-error.ts';
+
+/** sun_path holds 108 bytes on Linux, 104 on macOS; some room for temporary names beside it. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
+/** Each plane locks the data directory for itself: the two may run apart on one volume. */
+export type PlaneName = 'control' | 'sidecar';
+
+export interface DataDirectory {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly controlSocketPath: string;
+  readonly adminSocketPath: string;
+  /** Gives the locks back. A process that dies has given them back too. */
+  release(): void;
+}
+
+/** A collected DatabaseSync closes itself, and with it goes the lock, whether or not the caller kept the directory. */
+const heldLocks = new Set<DatabaseSync>();
+
+/**
+ * Makes the data directory and its folder for sockets, both for this user only, and takes the lock of each plane.
+ *
+ * @throws {StartError} when it can't be used, or another gateway uses it.
+ */
+export function openDataDirectory(path: string, planes: readonly PlaneName[]): DataDirectory {
+  const absolute = makePrivateDirectory(resolve(path));
+  const locks: DatabaseSync[] = [];
+  const release = (): void => {
+    for (const lock of locks.splice(0)) {
+      heldLocks.delete(lock);
+      lock.close();
+    }
+  };
+  try {
+    for (const plane of planes) locks.push(takeLock(absolute, plane));
+    const sockets = makeSocketDirectory(absolute);
+    return {
+      path: absolute,
+      controlSocketPath: join(sockets, 'control.sock'),
+      adminSocketPath: join(sockets, 'admin.sock'),
+      release,
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function makePrivateDirectory(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const real = realpathSync(path);
+    const { mode, uid } = statSync(real);
+    // A mounted volume may belong to someone else: then its owner decides who may look in.
+    if ((mode & 0o077) !== 0 && uid === process.getuid?.()) chmodSync(real, 0o700);
+    return real;
+  } catch (error) {
+    throw new StartError(`cannot use the data directory ${path}: ${systemReason(error)}`);
+  }
+}
+
+/**
+ * An SQLite transaction that is never finished: the kernel drops its lock with the process, however that dies, and it
+ * holds between containers that share a volume. A pid file does neither.
+ */
+function takeLock(directory: string, plane: PlaneName): DatabaseSync {
+  const lockPath = join(directory, `${plane}.lock`);
+  const pidPath = join(directory, `${plane}.pid`);
+  let lock: DatabaseSync | null = null;
+  try {
+    lock = new DatabaseSync(lockPath, { timeout: 0 });
+    lock.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
+    chmodSync(lockPath, 0o600);
+    heldLocks.add(lock);
+    return lock;
+  } catch (error) {
+    lock?.close();
+    if (error instanceof Error && /locked|busy/i.test(error.message)) {
+      throw new StartError(
+        `the data directory ${directory} is in use by another slipstream${pidNote(pidPath)}; ` +
+          'stop it, or give this one its own with --data-dir DIR',
+      );
+    }
+    throw new StartError(`cannot lock the data directory ${directory}: ${systemReason(error)}`);
+  }
+}
+
+function pidNote(pidPath: string): string {
+  try {
+    const pid = readFileSync(pidPath, 'utf8').trim();
+    return /^\d+$/.test(pid) ? ` (pid ${pid})` : '';
+  } catch {
+    return '';
+  }
+}
+
+/** The same folder for every command with the same data directory, so that planes started apart find each other. */
+function makeSocketDirectory(directory: string): string {
+  const inside = join(directory, 'sockets');
+  if (fits(inside)) return makePrivateDirectory(inside);
+  const hash = createHash('sha256').update(directory).digest('hex').slice(0, 16);
+  const outside = join(tmpdir(), `slipstream-${process.getuid?.() ?? 0}-${hash}`);
+  if (!fits(outside)) {
+    throw new StartError(`neither ${directory} nor ${tmpdir()} is short enough for the path of a Unix socket`);
+  }
+  mkdirSync(outside, { recursive: true, mode: 0o700 });
+  // Anyone can have made it first: it must be ours, and no link to somewhere else.
+  const found = lstatSync(outside);
+  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
+    throw new StartError(`${outside} is needed for sockets, but it is not a private directory of this user`);
+  }
+  return outside;
+}
+
+function fits(directory: string): boolean {
+  return Buffer.byteLength(join(directory, 'control.sock')) <= MAX_SOCKET_PATH_BYTES;
+}
+
+/** Sockets of a plane that was killed: nobody answers there any more. Call only with the control lock held. */
+export function removeStaleSockets(directory: DataDirectory): void {
+  rmSync(directory.controlSocketPath, { force: true });
+  rmSync(directory.adminSocketPath, { force: true });
+}
