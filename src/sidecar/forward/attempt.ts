@@ -54,7 +54,9 @@ export class Attempt implements UpstreamOwner {
 
   /** The client takes bytes again. */
   resume(): void {
-    this.#connection?.resume();
+    if (this.#connection === null || this.#relay === null) return;
+    this.#boundTheRest(this.#relay, performance.now());
+    this.#connection.resume();
   }
 
   /** The wait for the provider is over. */
@@ -177,7 +179,10 @@ export class Attempt implements UpstreamOwner {
     if (relay === null) return;
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
     if (relay.hasBegun) this.#boundTheRest(relay, deliveredMs);
-    if (!relay.flush()) this.#connection?.pause();
+    if (relay.flush()) return;
+    // The client is slower than the provider, whose silence means nothing while we don't read it.
+    this.#connection?.pause();
+    this.exchange.attemptDeadlineMs = Infinity;
   }
 
   /** After the first event a stream is bounded by its silences, and any other answer by the call as a whole. */

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What waits for its line to be on disk before it sends the last byte of its answer. */
@@ -36,6 +36,7 @@ export class JournalWriter {
   #sequence = 0;
   #segmentBytes = 0;
   #unsynced = false;
+  #isSyncing = false;
   #lastSyncMs = 0;
   #text = '';
   #waiters: JournalWaiter[] = [];
@@ -82,7 +83,7 @@ export class JournalWriter {
   /** Called on each tick: fsync when its interval is over. */
   tick(nowMs: number): void {
     const interval = this.#settings.fsyncIntervalMs;
-    if (!this.#unsynced || interval === null || nowMs - this.#lastSyncMs < interval) return;
+    if (!this.#unsynced || this.#isSyncing || interval === null || nowMs - this.#lastSyncMs < interval) return;
     this.#lastSyncMs = nowMs;
     this.#sync();
   }
@@ -90,9 +91,12 @@ export class JournalWriter {
   close(): void {
     this.flush();
     if (this.#fd === -1) return;
-    this.#sync();
-    closeSync(this.#fd);
-    this.#fd = -1;
+    try {
+      fsyncSync(this.#fd);
+    } catch (error) {
+      this.lastError = error instanceof Error ? error.message : String(error);
+    }
+    this.#closeSegment();
   }
 
   #write(text: string): boolean {
@@ -140,12 +144,15 @@ export class JournalWriter {
     }
   }
 
+  /** In the thread pool: the loop must not wait for the disk. One at a time. */
   #sync(): void {
+    if (this.#fd === -1) return;
     this.#unsynced = false;
-    try {
-      fsyncSync(this.#fd);
-    } catch (error) {
-      this.lastError = error instanceof Error ? error.message : String(error);
-    }
+    this.#isSyncing = true;
+    fsync(this.#fd, (error) => {
+      this.#isSyncing = false;
+      // EBADF: the segment was closed meanwhile.
+      if (error !== null && error.code !== 'EBADF') this.lastError = error.message;
+    });
   }
 }

@@ -148,8 +148,7 @@ export class Worker implements WorkerContext {
         this.#stop();
         resolve();
       };
-      // Idle ones last: a request may be on its way on any of them until the listener is closed.
-      for (const connection of this.#connections) connection.closeWhenIdle();
+      this.#closeUnused(performance.now());
       if (this.#connections.size === 0) this.#drained();
     });
   }
@@ -158,6 +157,10 @@ export class Worker implements WorkerContext {
     this.#logger.error('a request failed inside the gateway; its connection was dropped', {
       error: error instanceof Error ? error.stack : String(error),
     });
+  }
+
+  #closeUnused(nowMs: number): void {
+    for (const connection of this.#connections) connection.closeIfUnused(nowMs);
   }
 
   #stop(): void {
@@ -183,8 +186,7 @@ export class Worker implements WorkerContext {
     for (const connection of this.#connections) connection.onTick(nowMs);
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
-    if (this.draining && this.#drained !== null) for (const connection of this.#connections) connection.closeWhenIdle();
-  }
+    if (this.#drained !== null) this.#closeUnused(nowMs);
 }
 
 function parserLimits(snapshot: CompiledSnapshot | null): ParserLimits {
