@@ -144,7 +144,6 @@ export class BodyDecoder {
         case Place.Data:
         case Place.UntilClose:
           invariant(false, 'only a chunked body has chunks');
-        // oxlint-disable-next-line no-fallthrough -- invariant does not return
         default:
           return this.#place satisfies never;
       }

@@ -115,12 +115,12 @@ export function isFramingId(id: HeaderId): id is FramingId {
   return id <= HeaderId.Expect && id !== HeaderId.Unknown;
 }
 
-/** Families in the order in which they are tried; `x-` takes what the others leave. */
+/** Families in the order in which they are tried: the official SDKs send seven `x-stainless-`; `x-` takes what is left. */
 export const HEADER_FAMILIES: readonly (readonly [prefix: string, id: HeaderId])[] = [
-  ['x-litellm-', HeaderId.XLitellm],
-  ['x-slipstream-', HeaderId.XSlipstream],
   ['x-stainless-', HeaderId.XStainless],
   ['x-ratelimit-', HeaderId.XRatelimit],
+  ['x-litellm-', HeaderId.XLitellm],
+  ['x-slipstream-', HeaderId.XSlipstream],
   ['x-', HeaderId.XOther],
   ['anthropic-ratelimit-', HeaderId.AnthropicRatelimit],
 ];

@@ -5,11 +5,8 @@ import { isVersionByte, minorVersion, VERSION_LENGTH, versionFault } from './htt
 import type { RefusalRule } from './refusals.ts';
 import { ScanResult, type SectionScanner } from './section-reader.ts';
 
-/** Where in the head the next byte stands, in the order a head goes through them. */
-const Place = { Start: 0, Version: 1, Space: 2, Status: 3, Reason: 4, LineFeed: 5, Fields: 6 } as const;
-type Place = (typeof Place)[keyof typeof Place];
-
-const STATUS_DIGITS = 3;
+/** Bytes of ` 200`. */
+const STATUS_LENGTH = 4;
 const MIN_STATUS = 100;
 const MAX_STATUS = 599;
 
@@ -20,11 +17,10 @@ const MAX_STATUS = 599;
 export class ResponseHeadScanner implements SectionScanner {
   readonly fields: FieldSectionParser;
   refusal: RefusalRule | null = null;
+  lineStart: number = 0;
   status: number = 0;
   minor: 0 | 1 = 1;
-  #place: Place = Place.Start;
-  #versionStart: number = 0;
-  #statusDigits: number = 0;
+  #hasStatusLine: boolean = false;
 
   constructor(maxHeaders: number) {
     this.fields = new FieldSectionParser(maxHeaders);
@@ -32,78 +28,60 @@ export class ResponseHeadScanner implements SectionScanner {
 
   begin(): void {
     this.refusal = null;
-    this.status = 0;
-    this.#place = Place.Start;
-    this.#statusDigits = 0;
+    this.#hasStatusLine = false;
     this.fields.begin();
   }
 
   scan(bytes: Bytes, at: number, end: number): number {
-    let position = at;
-    if (this.#place !== Place.Fields) {
-      position = this.#scanLine(bytes, at, end);
-      if (position < 0) return position;
+    let fieldsStart = at;
+    if (!this.#hasStatusLine) {
+      this.lineStart = at;
+      fieldsStart = this.#scanStatusLine(bytes, at, end);
+      if (fieldsStart < 0) return fieldsStart;
+      this.#hasStatusLine = true;
     }
-    position = this.fields.scan(bytes, position, end);
+    const position = this.fields.scan(bytes, fieldsStart, end);
     if (position === ScanResult.Refused) this.refusal = this.fields.refusal;
+    this.lineStart = this.fields.lineStart;
     return position;
   }
 
   moveTo(bytes: Bytes, shift: number): void {
-    this.#versionStart += shift;
+    this.lineStart += shift;
     this.fields.moveTo(bytes, shift);
   }
 
-  outgrown(): RefusalRule {
-    return 'head_too_large';
+  refuseOutgrown(): void {
+    this.refusal = 'head_too_large';
   }
 
-  /** Each `if` leads into the next one unless the input ends there. */
-  #scanLine(bytes: Bytes, at: number, end: number): number {
+  #scanStatusLine(bytes: Bytes, at: number, end: number): number {
     let i = at;
-    if (this.#place === Place.Start) {
-      this.#versionStart = i;
-      this.#place = Place.Version;
-    }
-    if (this.#place === Place.Version) {
-      const versionEnd = this.#versionStart + VERSION_LENGTH;
-      while (i < end && i < versionEnd && isVersionByte(bytes[i]!)) i++;
-      if (i !== versionEnd) {
-        return i === end ? ScanResult.Incomplete : this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_version');
-      }
-      const fault = versionFault(bytes, this.#versionStart);
-      if (fault !== null) return this.#refuse(fault);
-      this.minor = minorVersion(bytes, this.#versionStart);
-      this.#place = Place.Space;
-    }
+    const versionEnd = at + VERSION_LENGTH;
+    while (i < end && i < versionEnd && isVersionByte(bytes[i]!)) i++;
     if (i === end) return ScanResult.Incomplete;
-    if (this.#place === Place.Space) {
-      if (bytes[i] !== SP) return this.#refuse('bad_status_line');
-      i++;
-      this.#place = Place.Status;
-    }
-    if (this.#place === Place.Status) {
-      for (; i < end && isDigit(bytes[i]!) && this.#statusDigits < STATUS_DIGITS; i++) {
-        this.status = this.status * 10 + (bytes[i]! - 0x30);
-        this.#statusDigits++;
-      }
-      if (i === end) return ScanResult.Incomplete;
-      const isStatus = this.#statusDigits === STATUS_DIGITS && this.status >= MIN_STATUS && this.status <= MAX_STATUS;
-      if (!isStatus) return this.#refuse('bad_status_line');
-      if (bytes[i] !== SP && bytes[i] !== CR) return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_status_line');
-      this.#place = Place.Reason;
-    }
-    if (this.#place === Place.Reason) {
-      while (i < end && FIELD_VALUE[bytes[i]!] !== 0) i++;
-      if (i === end) return ScanResult.Incomplete;
-      if (bytes[i] !== CR) return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_status_line');
-      i++;
-      this.#place = Place.LineFeed;
-    }
+    if (i < versionEnd) return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_version');
+    const fault = versionFault(bytes, at);
+    if (fault !== null) return this.#refuse(fault);
+    this.minor = minorVersion(bytes, at);
+
+    const statusEnd = versionEnd + STATUS_LENGTH;
+    if (bytes[i] !== SP) return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_status_line');
+    i++;
+    this.status = 0;
+    for (; i < end && i < statusEnd && isDigit(bytes[i]!); i++) this.status = this.status * 10 + (bytes[i]! - 0x30);
     if (i === end) return ScanResult.Incomplete;
-    if (bytes[i] !== LF) return this.#refuse('bare_cr');
-    this.#place = Place.Fields;
-    return i + 1;
+    const isStatus = i === statusEnd && this.status >= MIN_STATUS && this.status <= MAX_STATUS;
+    if (!isStatus || (bytes[i] !== SP && bytes[i] !== CR)) {
+      return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_status_line');
+    }
+
+    while (i < end && FIELD_VALUE[bytes[i]!] !== 0) i++;
+    if (i === end) return ScanResult.Incomplete;
+    if (bytes[i] !== CR) return this.#refuse(bytes[i] === LF ? 'bare_lf' : 'bad_status_line');
+    i++;
+    if (i === end) return ScanResult.Incomplete;
+    return bytes[i] === LF ? i + 1 : this.#refuse('bare_cr');
   }
 
   #refuse(rule: RefusalRule): number {

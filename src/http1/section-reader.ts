@@ -1,20 +1,23 @@
 import type { Bytes } from '../base/bytes.ts';
 import { allocateBytes } from './allocate-bytes.ts';
+import { LF } from './byte-class.ts';
 import type { RefusalRule } from './refusals.ts';
 
 /** What a scan answers when it can't answer the offset behind the section. */
 export const ScanResult = { Incomplete: -1, Refused: -2 } as const;
 
-/** Goes over a head or a trailer section, byte by byte, keeping offsets into it. */
+/** Reads a head or a trailer section line by line, keeping offsets into it. */
 export interface SectionScanner {
-  /** Set when `scan` answered `Refused`. */
-  refusal: RefusalRule | null;
-  /** Goes on at `at`. Answers the offset behind the section, or a `ScanResult`. */
+  /** After `Refused`: why. */
+  readonly refusal: RefusalRule | null;
+  /** After `Incomplete`: start of the line that isn't whole yet, where the next scan begins. */
+  readonly lineStart: number;
+  /** Reads whole lines from `at` on. Answers the offset behind the section, or a `ScanResult`. */
   scan(bytes: Bytes, at: number, end: number): number;
   /** What was scanned so far now lies in `bytes`, `shift` further on. */
   moveTo(bytes: Bytes, shift: number): void;
-  /** The rule that a section breaks which has reached its limit and isn't complete. */
-  outgrown(): RefusalRule;
+  /** The section has reached its limit and isn't complete: sets the refusal for that. */
+  refuseOutgrown(): void;
 }
 
 /** Most heads that come in two pieces are a little larger than one packet. */
@@ -23,7 +26,12 @@ const NOTHING: Bytes = allocateBytes(0);
 
 /**
  * Hands a section to its scanner and bounds its size. A section that lies whole in one chunk, as nearly all do, is
- * scanned where it is; only one that is split is gathered in memory of its own, and the scanner goes on in there.
+ * scanned where it is. Only one that is split is gathered in memory of its own, and scanned on when a line feed arrives:
+ * so no line is scanned more than twice, however small the pieces, and the scanners need no state inside a line.
+ *
+ *     chunk 1  POST / HTTP/1.1\r\nHost: exa          ──► scanned in place; "Host: exa" is no whole line
+ *     own      POST / HTTP/1.1\r\nHost: exa|mple     ──► no line feed: wait
+ *     own      POST / HTTP/1.1\r\nHost: exa|mple|.com\r\n\r\n     ──► scanned on from "Host"
  */
 export class SectionReader {
   readonly #scanner: SectionScanner;
@@ -37,12 +45,7 @@ export class SectionReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** No byte of an incomplete section is held. */
-  isEmpty(): boolean {
-    return this.#ownLength === 0;
-  }
-
-  /** Before each section. What the last one's scanner refers to stays as it is: new memory is taken. */
+  /** Before each section. Takes new memory, since the caller may still refer to what the last section left in the old. */
   begin(): void {
     this.#own = NOTHING;
     this.#ownLength = 0;
@@ -65,29 +68,30 @@ export class SectionReader {
   #readOn(chunk: Bytes, at: number, end: number): number {
     const before = this.#ownLength;
     const taken = Math.min(end - at, this.#maxBytes - before);
-    if (this.#append(chunk, at, at + taken)) this.#scanner.moveTo(this.#own, 0);
-    const position = this.#scanner.scan(this.#own, before, before + taken);
+    this.#append(chunk, at, at + taken);
+    const isFull = this.#ownLength === this.#maxBytes;
+    const lineFeed = this.#own.indexOf(LF, before);
+    if (!isFull && (lineFeed === -1 || lineFeed >= this.#ownLength)) return ScanResult.Incomplete;
+
+    this.#scanner.moveTo(this.#own, 0);
+    const position = this.#scanner.scan(this.#own, this.#scanner.lineStart, this.#ownLength);
     if (position >= 0) return at + position - before;
-    if (position === ScanResult.Incomplete && this.#ownLength === this.#maxBytes) return this.#refuseOutgrown();
-    return position;
+    return position === ScanResult.Incomplete && isFull ? this.#refuseOutgrown() : position;
   }
 
-  /** Answers whether the bytes gathered so far had to move to larger memory. */
-  #append(chunk: Bytes, at: number, end: number): boolean {
+  #append(chunk: Bytes, at: number, end: number): void {
     const length = this.#ownLength + end - at;
-    const moves = length > this.#own.length;
-    if (moves) {
+    if (length > this.#own.length) {
       const larger = allocateBytes(Math.max(length, Math.min(this.#maxBytes, this.#own.length * 2), INITIAL_OWN_BYTES));
       this.#own.copy(larger, 0, 0, this.#ownLength);
       this.#own = larger;
     }
     chunk.copy(this.#own, this.#ownLength, at, end);
     this.#ownLength = length;
-    return moves;
   }
 
   #refuseOutgrown(): number {
-    this.#scanner.refusal = this.#scanner.outgrown();
+    this.#scanner.refuseOutgrown();
     return ScanResult.Refused;
   }
 }
