@@ -14,6 +14,8 @@ export interface JsonScanFailure {
 /** Containers may nest this deep below the object scanned. Deeper text is an attack: parsers in use stop at 128 to 1,000. */
 export const MAX_JSON_DEPTH = 1000;
 
+const FIRST_DEPTH = 32;
+
 /**
  * After a quote inside a string, this many bytes are looked at one by one before `indexOf` takes over: a native call
  * costs as much as about 50 bytes of the loop, so dense escapes must not pay for one each, and prose must not pay per byte.
@@ -101,11 +103,14 @@ export class JsonObjectScanner {
   readonly #keys: JsonKeyTable;
   readonly #members: Int32Array;
   readonly #keyBytes: Uint8Array;
-  readonly #openers: Uint8Array;
+  /** Opening bracket of each container that is open; grows, because nearly all nest less than 32 deep. */
+  #openers: Uint8Array;
   #state: number;
   /** Global offset minus index into the bytes being pushed. */
   #base: number;
   #length: number;
+  #view: Bytes | null;
+  #hasRepeats: boolean;
   #inString: boolean;
   /** The last byte was a backslash that escapes the next one. */
   #escaped: boolean;
@@ -128,10 +133,12 @@ export class JsonObjectScanner {
     this.#keys = keys;
     this.#members = new Int32Array(keys.size * SLOTS).fill(-1);
     this.#keyBytes = new Uint8Array(MAX_KEY_BYTES);
-    this.#openers = new Uint8Array(MAX_JSON_DEPTH);
+    this.#openers = new Uint8Array(FIRST_DEPTH);
     this.#state = START;
     this.#base = 0;
     this.#length = 0;
+    this.#view = null;
+    this.#hasRepeats = false;
     this.#inString = false;
     this.#escaped = false;
     this.#depth = 0;
@@ -152,11 +159,42 @@ export class JsonObjectScanner {
     this.#members.fill(-1);
     this.#state = START;
     this.#length = 0;
+    this.#hasRepeats = false;
     this.#inString = false;
     this.#escaped = false;
     this.#depth = 0;
     this.#hexDigits = 0;
     this.#comma = -1;
+  }
+
+  /**
+   * Begins again just before the member `key` of the object that was scanned last, as if the bytes before it had been
+   * pushed once more: for texts that begin with the same `memberStart(key)` bytes, like the events of one stream.
+   *
+   * @returns false if it can't, and nothing has changed: no complete object, no such member, or repeated names, of whose
+   * earlier ones nothing is known any more.
+   */
+  resumeBefore(key: number): boolean {
+    const members = this.#members;
+    const ordinal = members[key * SLOTS + ORDINAL]!;
+    if (!this.complete || ordinal === -1 || this.#hasRepeats) return false;
+    this.complete = false;
+    this.objectClose = -1;
+    this.memberCount = ordinal;
+    this.#length = members[key * SLOTS + MEMBER_START]!;
+    this.#comma = members[key * SLOTS + COMMA_BEFORE]!;
+    this.#key = KEY_UNKNOWN;
+    this.#state = ordinal === 0 ? FIRST_KEY : NEXT_KEY;
+    for (let slot = 0; slot < members.length; slot += SLOTS) {
+      if (members[slot + ORDINAL]! < ordinal) continue;
+      for (let n = 0; n < SLOTS; n += 1) members[slot + n] = -1;
+    }
+    return true;
+  }
+
+  /** Bytes pushed since `reset`. */
+  get length(): number {
+    return this.#length;
   }
 
   found(key: number): boolean {
@@ -195,31 +233,30 @@ export class JsonObjectScanner {
 
   /** Scans `chunk[start, end)`. Looks at no byte beyond `end`, keeps no reference to `chunk`. */
   push(chunk: Bytes, start: number, end: number): void {
-    // indexOf has no upper bound: on a view it can't run past `end` again and again.
-    const bytes = end < chunk.length && end - start > BYTE_LOOP_BYTES ? chunk.subarray(0, end) : chunk;
     this.#base = this.#length - start;
     let i = start;
     while (i < end) {
       switch (this.#state) {
         case KEY:
-          i = this.#scanKey(bytes, i, end);
+          i = this.#scanKey(chunk, i, end);
           break;
         case STRING:
-          i = this.#scanString(bytes, i, end);
+          i = this.#scanString(chunk, i, end);
           break;
         case CONTAINER:
-          i = this.#scanContainer(bytes, i, end);
+          i = this.#scanContainer(chunk, i, end);
           break;
         case LITERAL:
-          i = this.#scanLiteral(bytes, i, end);
+          i = this.#scanLiteral(chunk, i, end);
           break;
         case FAILED:
           i = end;
           break;
         default:
-          i = this.#scanStructure(bytes, i, end);
+          i = this.#scanStructure(chunk, i, end);
       }
     }
+    this.#view = null;
     this.#length += end - start;
   }
 
@@ -272,8 +309,8 @@ export class JsonObjectScanner {
         case END:
           this.complete = false;
           return this.#fail('trailing', i, end);
-        default: // the key or value is still open at `end`, or the scan has failed
-          return end;
+        default: // inside a key or value
+          return i;
       }
       i += 1;
     }
@@ -302,7 +339,7 @@ export class JsonObjectScanner {
   #scanValue(bytes: Bytes, i: number, end: number): number {
     if (this.#key >= 0) this.#members[this.#key * SLOTS + VALUE_START] = this.#base + i;
     const byte = bytes[i]!;
-    switch (BYTE_CLASS[byte]) {
+    switch (BYTE_CLASS[byte]!) {
       case QUOTE_BYTE:
         this.#inString = true;
         this.#state = STRING;
@@ -360,7 +397,7 @@ export class JsonObjectScanner {
         this.#inString = true;
         i = this.#skipString(bytes, i, end);
       } else if (kind === OPEN_BYTE) {
-        if (depth === MAX_JSON_DEPTH) return this.#fail('too-deep', i - 1, end);
+        if (depth === openers.length) return this.#deepen(i - 1, end);
         openers[depth] = byte;
         depth += 1;
       } else {
@@ -375,6 +412,17 @@ export class JsonObjectScanner {
     }
     this.#depth = depth;
     return i;
+  }
+
+  /** At an opening bracket for which there is no room yet. */
+  #deepen(i: number, end: number): number {
+    const depth = this.#openers.length;
+    if (depth === MAX_JSON_DEPTH) return this.#fail('too-deep', i, end);
+    const grown = new Uint8Array(MAX_JSON_DEPTH);
+    grown.set(this.#openers);
+    this.#openers = grown;
+    this.#depth = depth;
+    return i; // to be scanned again, with room
   }
 
   /** From inside a string to just after its closing quote, or to `end` with `#inString` still set. */
@@ -403,7 +451,7 @@ export class JsonObjectScanner {
         i += 1;
       }
       if (i >= end) return end;
-      const quote = bytes.indexOf(QUOTE, i);
+      const quote = this.#upTo(bytes, end).indexOf(QUOTE, i);
       const stop = quote === -1 ? end : quote;
       let run = stop;
       while (run > i && bytes[run - 1] === BACKSLASH) run -= 1;
@@ -419,6 +467,13 @@ export class JsonObjectScanner {
       }
       limit = Math.min(i + BYTE_LOOP_BYTES, end);
     }
+  }
+
+  /** `indexOf` has no upper bound: without a view it could run past `end` again and again. Made once per push at most. */
+  #upTo(bytes: Bytes, end: number): Bytes {
+    if (end === bytes.length) return bytes;
+    this.#view ??= bytes.subarray(0, end);
+    return this.#view;
   }
 
   /** A top-level key. In one piece and without escapes it is compared in place, else decoded into `#keyBytes`. */
@@ -499,6 +554,7 @@ export class JsonObjectScanner {
     }
     if (key >= 0) {
       const slot = key * SLOTS;
+      if (this.#members[slot] !== -1) this.#hasRepeats = true;
       this.#members[slot + MEMBER_START] = this.#keyStart;
       this.#members[slot + VALUE_START] = -1;
       this.#members[slot + VALUE_END] = -1;

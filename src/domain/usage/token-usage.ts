@@ -1,0 +1,123 @@
+import type { UsageShape } from '../endpoints.ts';
+
+/** Tokens of one request. Input includes cache reads and writes, output includes reasoning. */
+export interface TokenUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Part of the input read from the provider's prompt cache. */
+  readonly cacheReadTokens: number;
+  /** Part of the input written to the provider's prompt cache. */
+  readonly cacheWriteTokens: number;
+  /** Part of the output spent on reasoning. */
+  readonly reasoningTokens: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a parsed `usage` object. Whatever a provider sends, this never throws: a count that isn't a number ≥ 0 is 0.
+ *
+ * @returns null if `usage` is no object or holds no count that the shape knows.
+ */
+export function readTokenUsage(usage: unknown, shape: UsageShape): TokenUsage | null {
+  const fields = fieldsOf(usage);
+  if (fields === null) return null;
+  switch (shape) {
+    case 'openai':
+      return readOpenai(fields);
+    case 'openai-responses':
+      return readResponses(fields);
+    case 'anthropic':
+      return readAnthropic(fields);
+    case 'none':
+      return null;
+    default:
+      return shape satisfies never;
+  }
+}
+
+/**
+ * One `usage` object from two of the same stream (Anthropic: `message_start`, then every `message_delta`, which leaves out
+ * or restates counts). Counts are cumulative, so of each the larger is the later.
+ */
+export function mergeUsageFields(earlier: unknown, later: unknown): unknown {
+  const before = fieldsOf(earlier);
+  const after = fieldsOf(later);
+  if (before === null || after === null) return after ?? before;
+  const merged: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(after)) {
+    if (typeof value === 'number') merged[name] = Math.max(count(before, name), value);
+    else if (value !== null) merged[name] = value;
+  }
+  return merged;
+}
+
+/**
+ * Chat, completions, embeddings, and rerankers of that family: cached tokens are part of `prompt_tokens`, reasoning part of
+ * `completion_tokens`. DeepSeek puts cache hits beside them; embedders and rerankers may send `total_tokens` alone.
+ */
+function readOpenai(fields: Fields): TokenUsage | null {
+  if (!hasAny(fields, 'prompt_tokens', 'completion_tokens', 'total_tokens')) return readResponsesCounts(fields);
+  const prompt = fieldsOf(fields['prompt_tokens_details']);
+  const completion = fieldsOf(fields['completion_tokens_details']);
+  const reasoningTokens = count(completion, 'reasoning_tokens');
+  const total = count(fields, 'total_tokens');
+  let outputTokens = count(fields, 'completion_tokens');
+  const inputTokens = 'prompt_tokens' in fields ? count(fields, 'prompt_tokens') : Math.max(total - outputTokens, 0);
+  // xAI counts reasoning beside completion_tokens. Told from its own sum, so that nobody's is counted twice.
+  if (reasoningTokens > 0 && total === inputTokens + outputTokens + reasoningTokens) outputTokens += reasoningTokens;
+  return {
+    inputTokens,
+    outputTokens,
+    cacheReadTokens: count(prompt, 'cached_tokens') || count(fields, 'prompt_cache_hit_tokens'),
+    cacheWriteTokens: count(prompt, 'cache_write_tokens'),
+    reasoningTokens,
+  };
+}
+
+function readResponses(fields: Fields): TokenUsage | null {
+  return hasAny(fields, 'input_tokens', 'output_tokens') ? readResponsesCounts(fields) : readOpenai(fields);
+}
+
+function readResponsesCounts(fields: Fields): TokenUsage | null {
+  if (!hasAny(fields, 'input_tokens', 'output_tokens')) return null;
+  const input = fieldsOf(fields['input_tokens_details']);
+  return {
+    inputTokens: count(fields, 'input_tokens'),
+    outputTokens: count(fields, 'output_tokens'),
+    cacheReadTokens: count(input, 'cached_tokens'),
+    cacheWriteTokens: count(input, 'cache_write_tokens'),
+    reasoningTokens: count(fieldsOf(fields['output_tokens_details']), 'reasoning_tokens'),
+  };
+}
+
+/** Cache reads and writes are counted beside `input_tokens`. */
+function readAnthropic(fields: Fields): TokenUsage | null {
+  const names = ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const;
+  if (!hasAny(fields, ...names)) return null;
+  const cacheReadTokens = count(fields, 'cache_read_input_tokens');
+  const split = fieldsOf(fields['cache_creation']);
+  const cacheWriteTokens =
+    count(fields, 'cache_creation_input_tokens') ||
+    count(split, 'ephemeral_5m_input_tokens') + count(split, 'ephemeral_1h_input_tokens');
+  return {
+    inputTokens: count(fields, 'input_tokens') + cacheReadTokens + cacheWriteTokens,
+    outputTokens: count(fields, 'output_tokens'),
+    cacheReadTokens,
+    cacheWriteTokens,
+    reasoningTokens: count(fieldsOf(fields['output_tokens_details']), 'thinking_tokens'),
+  };
+}
+
+function fieldsOf(value: unknown): Fields | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
+}
+
+function hasAny(fields: Fields, ...names: readonly string[]): boolean {
+  return names.some((name) => typeof fields[name] === 'number');
+}
+
+function count(fields: Fields | null, name: string): number {
+  const value = fields === null ? 0 : fields[name];
+  return typeof value === 'number' && value > 0 && value <= Number.MAX_SAFE_INTEGER ? Math.floor(value) : 0;
+}
