@@ -175,11 +175,13 @@ export class Worker implements WorkerContext {
     this.#tickedMs = nowMs;
     // After the loop was held up, what a deadline waits for may have been lying in the kernel all the while: let the
     // sockets have their turn first (immediates run after the poll phase, timers before it).
-    if (isLate)
-      setImmediate(() => {
-        this.#tick(nowMs);
-      });
-    else this.#tick(nowMs);
+    if (!isLate) {
+      this.#tick(nowMs);
+      return;
+    }
+    setImmediate(() => {
+      this.#tick(nowMs);
+    });
   }
 
   #tick(nowMs: number): void {
@@ -187,6 +189,7 @@ export class Worker implements WorkerContext {
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
     if (this.#drained !== null) this.#closeUnused(nowMs);
+  }
 }
 
 function parserLimits(snapshot: CompiledSnapshot | null): ParserLimits {
