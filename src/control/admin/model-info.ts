@@ -1,0 +1,62 @@
+import type { DeploymentSpec } from '../../contract/snapshot.ts';
+import type { DeploymentInfo } from '../config/compile-config.ts';
+
+export interface ModelInfoSource {
+  readonly deployments: readonly DeploymentInfo[];
+}
+
+const PICO_DIGITS = 12;
+
+/** GET /model/info in LiteLLM's shape. What is shown is chosen field by field, so that no secret can slip through. */
+export function modelInfoBody(source: ModelInfoSource, wantedId: string | null): unknown {
+  const deployments = source.deployments.filter(({ spec }) => wantedId === null || spec.id === wantedId);
+  return { data: deployments.map((deployment) => modelInfo(deployment)) };
+}
+
+function modelInfo({ spec, modelInfo: given }: DeploymentInfo): unknown {
+  return {
+    model_name: spec.groupName,
+    litellm_params: withoutNulls({
+      model: `${spec.provider}/${spec.upstreamModel}`,
+      api_base: apiBaseOf(spec),
+      rpm: spec.rpm,
+      tpm: spec.tpm,
+      weight: spec.weight,
+      timeout: inSeconds(spec.timeoutMs),
+      stream_timeout: inSeconds(spec.streamTimeoutMs),
+      input_cost_per_token: inUsd(spec.price?.inputPicoUsd ?? null),
+      output_cost_per_token: inUsd(spec.price?.outputPicoUsd ?? null),
+    }),
+    model_info: {
+      ...given,
+      id: spec.id,
+      db_model: false,
+      key: spec.upstreamModel,
+      litellm_provider: spec.provider,
+      input_cost_per_token: inUsd(spec.price?.inputPicoUsd ?? null),
+      output_cost_per_token: inUsd(spec.price?.outputPicoUsd ?? null),
+      cache_read_input_token_cost: inUsd(spec.price?.cacheReadPicoUsd ?? null),
+      cache_creation_input_token_cost: inUsd(spec.price?.cacheWritePicoUsd ?? null),
+    },
+  };
+}
+
+/** Address without query: a key can stand there. */
+export function apiBaseOf({ origin, basePath }: Pick<DeploymentSpec, 'origin' | 'basePath'>): string {
+  const host = origin.host.includes(':') ? `[${origin.host}]` : origin.host;
+  const isDefault = origin.port === (origin.scheme === 'https' ? 443 : 80);
+  return `${origin.scheme}://${host}${isDefault ? '' : `:${origin.port}`}${basePath}`;
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
+}
+
+/** For show only: the nearest binary fraction of the decimal that was written. */
+function inUsd(picoUsd: number | null): number | null {
+  return picoUsd === null ? null : Number(`${picoUsd}e-${PICO_DIGITS}`);
+}
+
+function withoutNulls(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+}

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto';
+import type { KeyRecord } from '../../contract/key-record.ts';
+import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
+import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
+import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
+import { compileKeys, reportIssues } from './compile-keys.ts';
+import { compileAliases, compileFallbacks, compileGroups, finishDeployments } from './compile-routing.ts';
+import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
+import type { ConfigSource } from './config-source.ts';
+import type { Findings } from './findings.ts';
+import { type KeyReport, reportKeys, warnUnhonoured } from './key-report.ts';
+import { modelEntrySchema } from './litellm-schema.ts';
+import { hashKey, masterKeyFault } from './master-key.ts';
+import { PemFiles } from './pem-files.ts';
+import { type FlagValues, type ResolvedSetting, resolveSettings } from './resolve-settings.ts';
+import { type Settings, timeoutKey } from './settings-schema.ts';
+
+/** What /model/info shows of a deployment besides its spec. */
+export interface DeploymentInfo {
+  readonly spec: DeploymentSpec;
+  /** `model_info` of the file; values from the environment stay references. */
+  readonly modelInfo: Readonly<Record<string, unknown>>;
+}
+
+export interface CompiledConfig {
+  readonly snapshot: Snapshot;
+  readonly keys: readonly KeyRecord[];
+  /** Null where an unset one was permitted. */
+  readonly masterKey: string | null;
+  readonly deployments: readonly DeploymentInfo[];
+  readonly settings: readonly ResolvedSetting[];
+  readonly keyReports: readonly KeyReport[];
+}
+
+/**
+ * The whole configuration, compiled for the sidecar. What is wrong goes to `findings`; with an error among them the
+ * result must not be used.
+ */
+export function compileConfig(
+  source: ConfigSource,
+  flags: FlagValues,
+  nowMs: number,
+  findings: Findings,
+): CompiledConfig {
+  const keyReports = reportKeys(source.root);
+  warnUnhonoured(keyReports, findings);
+  checkSections(source, findings);
+  const settings = resolveSettings(source, flags, findings);
+  const masterKey = checkMasterKey(settings.values, findings);
+  const context: CompileContext = { source, settings: settings.values, pemFiles: new PemFiles(), findings };
+  const drafts = compileModelList(context);
+  const deployments = finishDeployments(drafts, context);
+  const masterKeyHash = masterKey === null ? null : hashKey(masterKey);
+  const content: Omit<Snapshot, 'version' | 'createdAtMs'> = {
+    format: SNAPSHOT_FORMAT,
+    settings: sidecarSettings(settings.values, masterKeyHash),
+    deployments,
+    ...compileNames(deployments, context),
+  };
+  return {
+    snapshot: { ...content, version: versionOf(content), createdAtMs: nowMs },
+    keys: compileKeys(source.root, masterKeyHash, findings),
+    masterKey,
+    deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
+    settings: settings.list,
+    keyReports,
+  };
+}
+
+function compileNames(
+  deployments: readonly DeploymentSpec[],
+  context: CompileContext,
+): Pick<Snapshot, 'groups' | 'wildcards' | 'aliases' | 'fallbacks' | 'defaultFallbacks'> {
+  const names = compileGroups(deployments, context);
+  const aliases = compileAliases(names, context);
+  return { ...names, aliases, ...compileFallbacks(names, aliases, context) };
+}
+
+function checkSections(source: ConfigSource, findings: Findings): void {
+  for (const [key, { node }] of entriesOf(source.root)) {
+    const wanted = key === 'model_list' ? 'list' : /^(?:litellm|general|router)_settings$/.test(key) ? 'map' : null;
+    if (wanted !== null && node.kind !== wanted) findings.error(node.position, key, `must be a ${wanted}`);
+  }
+}
+
+function checkMasterKey(settings: Settings, findings: Findings): string | null {
+  const fault = masterKeyFault(settings.master_key);
+  if (fault === null) return settings.master_key;
+  if (settings.dangerously_permit_weak_or_unset_master_key) {
+    findings.warn(
+      null,
+      '',
+      `${fault}: permitted by dangerously_permit_weak_or_unset_master_key, never do this in public`,
+    );
+  } else {
+    const remedy = 'set general_settings.master_key or LITELLM_MASTER_KEY to a random text of at least 16 characters';
+    findings.error(null, '', `${fault}: ${remedy}`);
+  }
+  return settings.master_key;
+}
+
+function compileModelList(context: CompileContext): DeploymentDraft[] {
+  const { root } = context.source;
+  const drafts: DeploymentDraft[] = [];
+  for (const [index, item] of itemsOf(nodeAt(root, ['model_list'])).entries()) {
+    const path = ['model_list', index];
+    if (item.kind !== 'map') {
+      context.findings.error(item.position, formatPath(path), 'must be a map with model_name and litellm_params');
+      continue;
+    }
+    const parsed = modelEntrySchema.safeParse(toTexts(item));
+    if (parsed.success) drafts.push(...compileDeployments(parsed.data, path, context));
+    else reportIssues(parsed.error, root, path, context.findings);
+  }
+  if (drafts.length === 0 && context.findings.errors.length === 0) {
+    context.findings.warn(root.position, 'model_list', 'no model can be served');
+  }
+  return drafts;
+}
+
+function sidecarSettings(settings: Settings, masterKeyHash: string | null): SidecarSettings {
+  return {
+    threads: settings.threads,
+    timeouts: Object.fromEntries(
+      (Object.keys(TIMEOUTS) as TimeoutName[]).map((name) => [name, settings.timeouts[timeoutKey(name)]]),
+    ) as Timeouts,
+    limits: {
+      maxHeadBytes: settings.limits.max_head_bytes,
+      maxHeaders: settings.limits.max_headers,
+      maxBodyBytes: settings.limits.max_body_bytes,
+      maxJsonBodyBytes: settings.limits.max_json_body_bytes,
+      maxReplayBytes: settings.limits.max_replay_bytes,
+    },
+    numRetries: settings.num_retries,
+    maxFallbacks: settings.max_fallbacks,
+    replyModel: settings.reply_model,
+    echoProviderHeaders: settings.echo_provider_headers,
+    forwardClientHeaders: settings.forward_client_headers,
+    masterKeyHash,
+    keyHeaderName: settings.key_header_name?.toLowerCase() ?? null,
+    metricsRequireKey: settings.metrics_require_key,
+    journal: {
+      maxSegmentBytes: settings.journal.max_segment_bytes,
+      fsyncIntervalMs: settings.journal.fsync_interval,
+    },
+  };
+}
+
+/** Equal content, equal version: nothing is pushed for an edit that changes nothing. */
+function versionOf(content: Omit<Snapshot, 'version' | 'createdAtMs'>): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16);
+}
+
+function modelInfoOf(draft: DeploymentDraft | undefined, context: CompileContext): Readonly<Record<string, unknown>> {
+  const node = draft === undefined ? null : nodeAt(context.source.root, [...draft.path, 'model_info']);
+  return node?.kind === 'map' ? (toPublic(node) as Record<string, unknown>) : {};
+}

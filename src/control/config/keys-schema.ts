@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { setting } from './setting-registry.ts';
+import { flag, integer, moment, text, texts } from './value-schemas.ts';
+
+const LARGEST_LIMIT = 2 ** 31 - 1;
+
+const hashText = (): z.ZodType<string> =>
+  text().refine((value) => /^[0-9a-f]{64}$/i.test(value), 'must be a SHA-256 of 64 hex digits');
+
+const modelsSetting = (): z.ZodType<readonly string[] | undefined> =>
+  setting(texts().optional(), {
+    description: 'Models that may be used: names, patterns with `*`, `all-team-models`, `all-proxy-models`.',
+    default: null,
+    defaultNote: 'all',
+  });
+
+const limit = (what: string): z.ZodType<number | undefined> =>
+  setting(integer(0, LARGEST_LIMIT).optional(), { description: what, default: null });
+
+/** One entry of `slipstream.keys`. */
+export const virtualKeySchema = z
+  .strictObject({
+    key: setting(text().optional(), {
+      description: 'The key itself; better `os.environ/NAME`.',
+      default: null,
+      isSecret: true,
+    }),
+    key_hash: setting(hashText().optional(), {
+      description: 'Instead of `key`: its SHA-256, hex.',
+      default: null,
+    }),
+    alias: setting(text().optional(), { description: 'Name to show.', default: null }),
+    user_id: setting(text().optional(), { description: 'Whose key it is.', default: null }),
+    team_id: setting(text().optional(), { description: 'Team whose models it may use at most.', default: null }),
+    models: modelsSetting(),
+    rpm_limit: limit('Requests per minute.'),
+    tpm_limit: limit('Tokens per minute.'),
+    max_parallel_requests: limit('Requests at the same time.'),
+    expires: setting(moment().optional(), {
+      description: 'Date, or date and time (UTC unless it says otherwise), from which on the key is refused.',
+      default: null,
+      defaultNote: 'never',
+    }),
+    blocked: setting(flag().optional(), { description: 'The key is refused.', default: 'false' }),
+  })
+  .refine((entry) => (entry.key === undefined) !== (entry.key_hash === undefined), 'needs either key or key_hash');
+
+const id = (what: string): z.ZodType<string> =>
+  setting(text(), { description: `Id by which keys name the ${what}.`, default: null, defaultNote: 'required' });
+
+const NOT_ENFORCED = 'Accepted and warned about: this version enforces the limits of keys only.';
+
+const ownerShape = {
+  alias: setting(text().optional(), { description: 'Name to show.', default: null }),
+  models: modelsSetting(),
+  blocked: setting(flag().optional(), { description: 'All its keys are refused.', default: 'false' }),
+  rpm_limit: limit(NOT_ENFORCED),
+  tpm_limit: limit(NOT_ENFORCED),
+  max_parallel_requests: limit(NOT_ENFORCED),
+} as const;
+
+/** One entry of `slipstream.users`. */
+export const userSchema = z.strictObject({ user_id: id('user'), ...ownerShape });
+
+/** One entry of `slipstream.teams`. */
+export const teamSchema = z.strictObject({ team_id: id('team'), ...ownerShape });
+
+export type VirtualKeyEntry = z.output<typeof virtualKeySchema>;
+export type OwnerEntry = Omit<z.output<typeof userSchema>, 'user_id'>;

@@ -1,0 +1,243 @@
+/**
+ * Every key of LiteLLM's configuration that is known and not honoured, with what becomes of it. `ignored`: nothing is
+ * lost, for the gateway does it anyway or needs it not. `unsupported`: it asks for something that is not done.
+ */
+export interface KeyNote {
+  readonly status: 'ignored' | 'unsupported';
+  readonly note: string;
+}
+
+export const LITELLM_SECTIONS = [
+  '',
+  'litellm_params',
+  'model_info',
+  'litellm_settings',
+  'general_settings',
+  'router_settings',
+] as const;
+export type LitellmSection = (typeof LITELLM_SECTIONS)[number];
+
+function notes(status: KeyNote['status'], note: string, keys: string): [string, KeyNote][] {
+  return keys
+    .trim()
+    .split(/\s+/)
+    .map((key) => [key, { status, note }]);
+}
+const ignored = (note: string, keys: string): [string, KeyNote][] => notes('ignored', note, keys);
+const unsupported = (note: string, keys: string): [string, KeyNote][] => notes('unsupported', note, keys);
+
+const UNCHANGED = 'requests of the same protocol are forwarded unchanged';
+const NO_CALLBACKS = 'no callbacks or logging integrations in this version';
+const NO_CACHE = 'no response cache in this version';
+const NO_DATABASE = 'no database in this version';
+const NO_BUDGETS = 'budgets are not enforced in this version';
+const NO_GUARDRAILS = 'no guardrails in this version';
+const NO_JWT = 'only the master key and virtual keys authenticate in this version';
+const NO_HEALTH_CHECKS = 'no background health checks in this version';
+const NO_MERGING = 'parameters of a deployment are not merged into requests in this version';
+const NO_CLOUD = 'this provider needs an adapter that this version lacks';
+const NO_TAGS = 'no routing by tags in this version';
+const NO_PYTHON = 'Python code cannot run here';
+const NO_COOLDOWN = 'failing deployments are not rested in this version';
+const NO_PRIORITY = 'no queues or priorities in this version';
+const NO_ALERTS = 'no alerts in this version';
+const NO_PROVISIONING = 'keys, users and teams come from the file only in this version';
+const METRICS = 'the metrics here have fixed labels';
+const OURS = 'the gateway has its own way of doing this';
+
+export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, KeyNote>>> = {
+  '': new Map([
+    ...unsupported(NO_GUARDRAILS, 'guardrails policies policy_attachments'),
+    ...unsupported('no MCP or agent gateway in this version', 'mcp_servers mcp_tools agent_list'),
+    ...unsupported(NO_CALLBACKS, 'callback_settings'),
+    ...unsupported('name credentials in each deployment instead', 'credential_list'),
+    ...unsupported(
+      'this feature is not in this version',
+      `vector_store_registry search_tools prompts files_settings finetune_settings assistant_settings worker_registry`,
+    ),
+  ]),
+  litellm_params: new Map([
+    ...ignored(UNCHANGED, 'drop_params additional_drop_params allowed_openai_params use_in_pass_through rust'),
+    ...unsupported(
+      NO_MERGING,
+      `max_tokens max_completion_tokens temperature top_p n stop seed presence_penalty frequency_penalty logit_bias
+       response_format tools tool_choice parallel_tool_calls reasoning_effort thinking user stream stream_options
+       logprobs top_logprobs modalities dimensions encoding_format metadata extra_body store service_tier verbosity`,
+    ),
+    ...unsupported('num_retries of the settings counts for all', 'max_retries num_retries'),
+    ...unsupported(
+      NO_CLOUD,
+      `aws_region_name aws_access_key_id aws_secret_access_key aws_session_token aws_role_name aws_session_name
+       aws_profile_name aws_web_identity_token aws_bedrock_runtime_endpoint vertex_project vertex_location
+       vertex_credentials azure_ad_token tenant_id client_id client_secret azure_scope azure_username azure_password`,
+    ),
+    ...unsupported(
+      'prices per token only in this version',
+      `input_cost_per_second output_cost_per_second input_cost_per_character output_cost_per_character
+       input_cost_per_pixel output_cost_per_image input_cost_per_audio_token output_cost_per_audio_token
+       input_cost_per_token_above_128k_tokens output_cost_per_token_above_128k_tokens
+       input_cost_per_token_above_200k_tokens output_cost_per_token_above_200k_tokens
+       input_cost_per_token_batches output_cost_per_token_batches output_cost_per_reasoning_token`,
+    ),
+    ...unsupported(NO_TAGS, 'tags tag_regex'),
+    ...unsupported('limits of deployments only weight the choice in this version', 'max_parallel_requests itpm otpm'),
+    ...unsupported(NO_COOLDOWN, 'cooldown_time'),
+    ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),
+    ...unsupported('name credentials in each deployment instead', 'litellm_credential_name'),
+    ...unsupported('clients never choose addresses or credentials', 'configurable_clientside_auth_params'),
+    ...unsupported(NO_GUARDRAILS, 'guardrails'),
+    ...unsupported(
+      'this feature is not in this version',
+      `region_name silent_model mock_response mock_timeout default_api_key_tpm_limit default_api_key_rpm_limit
+       merge_reasoning_content_in_choices cache_control_injection_points auto_router_config auto_router_default_model
+       auto_router_embedding_model`,
+    ),
+  ]),
+  model_info: new Map([
+    ...ignored(
+      'shown by /model/info',
+      `mode base_model max_tokens max_input_tokens max_output_tokens supported_environments litellm_provider
+       supports_function_calling supports_vision supports_parallel_function_calling supports_response_schema
+       supports_prompt_caching supports_audio_input supports_audio_output supports_pdf_input supports_reasoning
+       description version created_at updated_at created_by updated_by`,
+    ),
+    ...unsupported('put prices into litellm_params', 'input_cost_per_token output_cost_per_token'),
+    ...unsupported(
+      NO_HEALTH_CHECKS,
+      'health_check_model health_check_timeout health_check_max_tokens disable_background_health_check',
+    ),
+    ...unsupported(
+      'this feature is not in this version',
+      'access_groups team_id team_public_model_name custom_tokenizer',
+    ),
+  ]),
+  litellm_settings: new Map([
+    ...ignored(UNCHANGED, 'drop_params modify_params additional_drop_params'),
+    ...ignored(OURS, 'json_logs telemetry http2 disable_aiohttp_transport force_ipv4 set_verbose suppress_debug_info'),
+    ...ignored('no message content is ever logged', 'turn_off_message_logging redact_user_api_key_info'),
+    ...unsupported(
+      NO_CALLBACKS,
+      `callbacks success_callback failure_callback service_callback langfuse_default_tags s3_callback_params
+       datadog_params datadog_llm_observability_params input_callback audit_log_callbacks store_audit_logs`,
+    ),
+    ...unsupported(NO_CACHE, 'cache cache_params enable_caching_on_provider_specific_optional_params'),
+    ...unsupported(
+      'fallbacks by kind of error are not in this version',
+      'context_window_fallbacks content_policy_fallbacks',
+    ),
+    ...unsupported(NO_COOLDOWN, 'allowed_fails cooldown_time'),
+    ...unsupported(
+      NO_BUDGETS,
+      `max_budget budget_duration max_internal_user_budget internal_user_budget_duration max_end_user_budget
+       max_end_user_budget_id max_ui_session_budget tag_budget_config budget_exceeded_status_code timezone
+       disable_end_user_cost_tracking enable_end_user_cost_tracking_prometheus_only cost_discount_config
+       cost_margin_config`,
+    ),
+    ...unsupported(
+      NO_PROVISIONING,
+      `default_internal_user_params default_key_generate_params upperbound_key_generate_params default_team_params
+       default_team_settings key_generation_settings enable_redis_auth_cache`,
+    ),
+    ...unsupported('forward_client_headers is one switch for all models', 'model_group_settings'),
+    ...unsupported(
+      METRICS,
+      `prometheus_metrics_config prometheus_exclude_metrics prometheus_exclude_labels
+       prometheus_metrics_max_series_per_metric prometheus_initialize_budget_metrics
+       custom_prometheus_metadata_labels custom_prometheus_tags prometheus_emit_stream_label`,
+    ),
+    ...unsupported(NO_PYTHON, 'custom_provider_map'),
+    ...unsupported(NO_PRIORITY, 'priority_reservation'),
+    ...unsupported(
+      'this feature is not in this version',
+      'mcp_aliases user_url_validation network_mock public_model_groups public_model_groups_links',
+    ),
+  ]),
+  general_settings: new Map([
+    ...ignored(OURS, 'proxy_batch_write_at infer_model_from_keys use_redis_transaction_buffer disable_spend_updates'),
+    ...ignored('a client that leaves always cancels its request', 'cancel_on_disconnect'),
+    ...ignored('usage is always asked for, see inject_stream_usage', 'always_include_stream_usage'),
+    ...ignored('the master key is never returned', 'disable_master_key_return'),
+    ...ignored('no message content is ever stored', 'store_prompts_in_spend_logs'),
+    ...unsupported(
+      NO_DATABASE,
+      `database_url store_model_in_db database_connection_pool_limit database_connection_timeout
+       database_max_idle_connection_lifetime disable_spend_logs disable_error_logs allow_requests_on_db_unavailable
+       maximum_spend_logs_retention_period maximum_spend_logs_retention_interval user_api_key_cache_ttl
+       encryption_algorithm`,
+    ),
+    ...unsupported(
+      NO_ALERTS,
+      'alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency',
+    ),
+    ...unsupported(
+      NO_HEALTH_CHECKS,
+      `background_health_checks health_check_interval health_check_details enable_health_check_routing
+       use_shared_health_check health_check_ignore_transient_errors`,
+    ),
+    ...unsupported(
+      'no pass-through routes in this version',
+      'pass_through_endpoints enable_openai_websocket_passthrough',
+    ),
+    ...unsupported(
+      NO_BUDGETS,
+      `proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time fail_closed_budget_enforcement
+       enforce_fallback_budget`,
+    ),
+    ...unsupported(
+      'use slipstream.limits and the max_parallel_requests of keys',
+      `max_parallel_requests global_max_parallel_requests max_request_size_mb max_response_size_mb
+       max_in_flight_requests_per_worker token_rate_limit_type`,
+    ),
+    ...unsupported(
+      'the model that the client names is used',
+      'completion_model embedding_model image_generation_model moderation_model',
+    ),
+    ...unsupported(
+      NO_PYTHON,
+      'custom_auth custom_auth_settings custom_key_generate custom_sso custom_ui_sso_sign_in_handler',
+    ),
+    ...unsupported(
+      NO_JWT,
+      `enable_jwt_auth litellm_jwtauth enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allowed_ips
+       use_x_forwarded_for allowed_routes public_routes admin_only_routes enforced_params service_account_settings
+       enforce_user_param user_header_name user_header_mappings reject_clientside_metadata_tags`,
+    ),
+    ...unsupported('references are read from the environment only', 'key_management_system key_management_settings'),
+    ...unsupported(
+      'this feature is not in this version',
+      `ui_access_mode default_team_disabled block_robots enforce_fallback_model_access
+       sse_keepalive_ping_interval_seconds allow_client_side_credentials allow_unmanaged_response_ids`,
+    ),
+  ]),
+  router_settings: new Map([
+    ...ignored(UNCHANGED, 'drop_params'),
+    ...ignored(OURS, 'client_ttl polling_interval set_verbose debug_level'),
+    ...unsupported(
+      'only simple-shuffle in this version',
+      'routing_strategy_args routing_groups enable_weighted_failover',
+    ),
+    ...unsupported(
+      'each machine counts for itself in this version',
+      'redis_host redis_port redis_password redis_url redis_db redis_ssl',
+    ),
+    ...unsupported(
+      'retries follow num_retries alone in this version',
+      'retry_after retry_policy model_group_retry_policy',
+    ),
+    ...unsupported(
+      'fallbacks by kind of error are not in this version',
+      'context_window_fallbacks content_policy_fallbacks',
+    ),
+    ...unsupported(NO_COOLDOWN, 'allowed_fails cooldown_time disable_cooldowns allowed_fails_policy'),
+    ...unsupported(
+      'this feature is not in this version',
+      `enable_pre_call_checks enable_pre_call_check optional_pre_call_checks deployment_affinity_ttl_seconds
+       ttft_timeout default_litellm_params assistants_config`,
+    ),
+    ...unsupported(NO_TAGS, 'enable_tag_filtering tag_filtering_match_any'),
+    ...unsupported(NO_BUDGETS, 'provider_budget_config'),
+    ...unsupported(NO_PRIORITY, 'default_max_parallel_requests default_priority'),
+    ...unsupported(NO_CACHE, 'cache_responses cache_kwargs caching_groups'),
+    ...unsupported(NO_GUARDRAILS, 'guardrail_list'),
+  ]),
+};

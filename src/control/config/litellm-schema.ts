@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { setting } from './setting-registry.ts';
+import { decimalText, flag, flagOrPath, integer, number, seconds, text, texts } from './value-schemas.ts';
+
+/*
+ * The keys of LiteLLM's `model_list` that are honoured. Its other sections hold single settings, which
+ * settings-schema.ts names where they belong; what is not honoured stands in litellm-keys.ts.
+ */
+
+const LARGEST_RATE = 2 ** 31 - 1;
+
+const price = (what: string): z.ZodType<string | undefined> =>
+  setting(decimalText().optional(), { description: what, unit: 'US dollars per token', default: null });
+
+const optionalText = (description: string, isSecret = false): z.ZodType<string | undefined> =>
+  setting(text().optional(), { description, default: null, isSecret });
+
+export const litellmParamsSchema = z.object({
+  model: setting(text(), {
+    description:
+      '`provider/model`, or a bare name (`claude-…` is Anthropic, all else OpenAI). A `*` takes what matched.',
+    default: null,
+    defaultNote: 'required',
+  }),
+  custom_llm_provider: optionalText('The provider, whatever `model` begins with.'),
+  api_key: optionalText("The provider's key. Default: the provider's own variable, such as OPENAI_API_KEY.", true),
+  api_base: optionalText("Base URL of the provider's API, with its path (`…/v1`)."),
+  base_url: optionalText('The same as `api_base`.'),
+  api_version: optionalText('Sent as the query parameter `api-version`.'),
+  organization: setting(texts().optional(), {
+    description: 'Sent as openai-organization; a list makes one deployment per organization.',
+    default: null,
+  }),
+  extra_headers: setting(z.record(z.string(), text()).optional(), {
+    description: 'Headers sent with every request. They win over those of the client.',
+    default: null,
+    isSecret: true,
+  }),
+  timeout: setting(seconds().optional(), {
+    description: 'Bound on the whole call; for streams until the first event.',
+    unit: 'seconds',
+    default: null,
+    defaultNote: 'timeouts.request',
+  }),
+  stream_timeout: setting(seconds().optional(), {
+    description: 'Bound on the time to the first event of a stream.',
+    unit: 'seconds',
+    default: null,
+    defaultNote: 'timeouts.stream_first_event',
+  }),
+  weight: setting(number(0, LARGEST_RATE).optional(), {
+    description: "Share of the group's traffic.",
+    default: null,
+    defaultNote: '`rpm`, else `tpm`, else 1',
+  }),
+  order: setting(integer(-LARGEST_RATE, LARGEST_RATE).optional(), {
+    description: 'Deployments of a lower order are tried first.',
+    default: null,
+    defaultNote: 'after all that have one',
+  }),
+  rpm: setting(integer(0, LARGEST_RATE).optional(), {
+    description: 'Requests per minute that the provider grants; weights the choice.',
+    default: null,
+  }),
+  tpm: setting(integer(0, LARGEST_RATE).optional(), {
+    description: 'Tokens per minute that the provider grants; weights the choice.',
+    default: null,
+  }),
+  input_cost_per_token: price('Price of an input token.'),
+  output_cost_per_token: price('Price of an output token.'),
+  cache_read_input_token_cost: price("Price of an input token read from the provider's prompt cache."),
+  cache_creation_input_token_cost: price("Price of an input token written to the provider's prompt cache."),
+  ssl_verify: setting(flagOrPath().optional(), {
+    description: '`false`: any certificate is accepted. A path: PEM file of the authorities to trust.',
+    default: null,
+    defaultNote: 'ssl_verify of the settings',
+  }),
+  inject_stream_usage: setting(flag().optional(), {
+    description: 'Ours: may `stream_options.include_usage` be added.',
+    default: null,
+    defaultNote: 'inject_stream_usage of the settings',
+  }),
+});
+
+export const modelInfoSchema = z.object({
+  id: setting(
+    text()
+      .refine((value) => /^[\x21-\x7e]{1,256}$/.test(value), 'must be up to 256 visible ASCII characters')
+      .optional() as z.ZodType<string | undefined>,
+    {
+      description: 'Id of the deployment, in answers, events and metrics.',
+      default: null,
+      defaultNote: 'a hash of what makes the deployment',
+    },
+  ),
+});
+
+export const modelEntrySchema = z.object({
+  model_name: setting(text(), {
+    description: 'Public name; the same name several times makes a group; with `*` it is a pattern.',
+    default: null,
+    defaultNote: 'required',
+  }),
+  litellm_params: litellmParamsSchema,
+  model_info: modelInfoSchema.optional(),
+});
+
+export type ModelEntry = z.output<typeof modelEntrySchema>;
+export type LitellmParams = ModelEntry['litellm_params'];
+
+/** Sections and keys outside `slipstream:` that are read by hand (compile-routing.ts, config-source.ts). */
+export const ROUTING_KEYS: Readonly<Record<string, string>> = {
+  fallbacks: 'Groups to try when one fails: `[{group: [others]}]`; a target may be a text; `*` stands for any group.',
+  default_fallbacks: 'Groups to try when a group without fallbacks of its own fails.',
+  model_group_alias: 'Further names: `alias: group`, or `alias: {model: group, hidden: true}`.',
+};

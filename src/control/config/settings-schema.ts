@@ -1,0 +1,194 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/timeouts.ts';
+import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
+import { setting } from './setting-registry.ts';
+import { choice, flag, flagOrPath, integer, seconds, secondsOrNever, text } from './value-schemas.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const MAX_BODY_BYTES = 2 ** 31 - 1;
+
+/** A router key may stand in either section; `router_settings` wins. */
+function router(...keys: readonly string[]): readonly string[] {
+  return [...keys.map((key) => `router_settings.${key}`), ...keys.map((key) => `litellm_settings.${key}`)];
+}
+
+/** Where LiteLLM keeps what we call a timeout. */
+const LITELLM_TIMEOUTS: Partial<Record<TimeoutName, readonly string[]>> = {
+  requestMs: router('timeout', 'request_timeout'),
+  streamFirstEventMs: router('stream_timeout'),
+  streamIdleMs: router('stream_idle_timeout'),
+};
+/** Where nothing is said, these are as long as the whole call may last. */
+const FOLLOW_REQUEST: readonly TimeoutName[] = ['firstByteMs', 'streamFirstEventMs'];
+/** For these alone 0 has a meaning: at once. */
+const MAY_BE_ZERO: readonly TimeoutName[] = ['shutdownDelayMs', 'drainMs'];
+
+/** `clientHeadMs` → `client_head` */
+export function timeoutKey(name: TimeoutName): string {
+  return name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function timeoutSetting(name: TimeoutName): z.ZodType<number> {
+  const spec: TimeoutSpec = TIMEOUTS[name];
+  return setting(seconds({ zero: MAY_BE_ZERO.includes(name) }), {
+    description: `From: ${spec.starts}. Until: ${spec.ends}. Does not bound: ${spec.doesNotBound}.`,
+    unit: 'seconds',
+    default: String(spec.defaultMs / 1000),
+    ...(FOLLOW_REQUEST.includes(name) ? { follows: 'timeouts.request' } : {}),
+    litellm: LITELLM_TIMEOUTS[name] ?? [],
+  });
+}
+
+const timeoutNames = Object.keys(TIMEOUTS) as TimeoutName[];
+const timeoutsSchema = z.strictObject(
+  Object.fromEntries(timeoutNames.map((name) => [timeoutKey(name), timeoutSetting(name)])),
+);
+
+const limitsSchema = z.strictObject({
+  max_head_bytes: setting(integer(1024, MEBIBYTE), {
+    description: 'Largest request head: request line and headers. Beyond it: 431.',
+    unit: 'bytes',
+    default: String(64 * 1024),
+  }),
+  max_headers: setting(integer(8, 10_000), {
+    description: 'Most headers in a request. Beyond it: 431.',
+    default: '128',
+  }),
+  max_body_bytes: setting(integer(1, MAX_BODY_BYTES), {
+    description: 'Largest request body, before and after decoding. Beyond it: 413.',
+    unit: 'bytes',
+    default: String(100_000_000),
+  }),
+  max_json_body_bytes: setting(integer(1, MAX_BODY_BYTES), {
+    description: 'Largest JSON request body, decoded. Beyond it: 413.',
+    unit: 'bytes',
+    default: String(32 * MEBIBYTE),
+  }),
+  max_replay_bytes: setting(integer(0, MAX_BODY_BYTES), {
+    description: 'Request bodies up to this size are kept until an answer begins, so that they can be sent again.',
+    unit: 'bytes',
+    default: String(8 * MEBIBYTE),
+  }),
+});
+
+const journalSchema = z.strictObject({
+  max_segment_bytes: setting(integer(4096, MAX_BODY_BYTES), {
+    description: 'A journal file is followed by a new one beyond this size.',
+    unit: 'bytes',
+    default: String(64 * MEBIBYTE),
+  }),
+  fsync_interval: setting(secondsOrNever(), {
+    description:
+      'How often the journal is forced to the disk; 0 = after every write; never = when the kernel does. ' +
+      'Killed processes lose nothing either way; a machine that loses power loses what was not yet on the disk.',
+    unit: 'seconds, or never',
+    default: 'never',
+  }),
+});
+
+/** The section `slipstream:`, and where else each of its settings may come from. */
+export const slipstreamSchema = z.strictObject({
+  sidecar: setting(flag(), {
+    description: 'off: one process serves requests and holds the control plane.',
+    default: 'on',
+  }),
+  host: setting(text(), {
+    description: 'Address to listen on. Default: 127.0.0.1 in the demo, 0.0.0.0 with a configuration.',
+    default: null,
+  }),
+  port: setting(integer(0, 65_535), { description: 'Port to listen on.', default: '4000', env: ['PORT'] }),
+  threads: setting(integer(1, 256), {
+    description: 'Worker threads of the sidecar. Read at start only.',
+    default: String(Math.max(1, availableParallelism() - 1)),
+    defaultNote: 'number of CPUs − 1, at least 1',
+  }),
+  master_key: setting(text(), {
+    description: 'The key with all rights. At least 16 characters.',
+    default: null,
+    env: ['LITELLM_MASTER_KEY'],
+    litellm: ['general_settings.master_key'],
+    isSecret: true,
+  }),
+  dangerously_permit_weak_or_unset_master_key: setting(flag(), {
+    description: 'Start although the master key is missing, well known or short. For experiments on one machine only.',
+    default: 'false',
+    litellm: ['general_settings.dangerously_permit_weak_or_unset_master_key'],
+  }),
+  key_header_name: setting(text(), {
+    description: "One more header in which clients may send their key, before those of the providers' SDKs.",
+    default: null,
+    litellm: ['general_settings.litellm_key_header_name'],
+  }),
+  num_retries: setting(integer(0, 100), {
+    description: 'Further attempts within a model group after one that failed.',
+    default: '2',
+    litellm: router('num_retries'),
+  }),
+  max_fallbacks: setting(integer(0, 100), {
+    description: 'Most fallback groups tried for one request.',
+    default: '5',
+    litellm: router('max_fallbacks'),
+  }),
+  reply_model: setting(choice(['requested', 'upstream']), {
+    description: 'The `model` in replies: as the client named it, or as the provider did.',
+    default: 'requested',
+  }),
+  echo_provider_headers: setting(flag(), {
+    description: "A provider's answer headers are repeated as llm_provider-<name>.",
+    default: 'true',
+  }),
+  forward_client_headers: setting(flag(), {
+    description: "The client's x-* headers go to the provider.",
+    default: 'false',
+    litellm: ['general_settings.forward_client_headers_to_llm_api'],
+  }),
+  inject_stream_usage: setting(flag(), {
+    description: 'Streams of chat/completions and completions are asked for their usage; a deployment can differ.',
+    default: 'true',
+  }),
+  metrics_require_key: setting(flag(), {
+    description: '/metrics needs a key.',
+    default: 'true',
+    litellm: ['litellm_settings.require_auth_for_metrics_endpoint'],
+  }),
+  max_connections_per_origin: setting(integer(1, 100_000), {
+    description: 'Most connections that one worker thread holds to one provider address.',
+    default: '1024',
+  }),
+  ssl_verify: setting(flagOrPath(), {
+    description: "false: providers' certificates are not checked. A path: PEM file of the authorities to trust.",
+    default: 'true',
+    litellm: ['litellm_settings.ssl_verify'],
+  }),
+  ssl_certificate: setting(text(), {
+    description: 'PEM file with the client certificate for providers, and its key.',
+    unit: 'path',
+    default: null,
+    litellm: ['litellm_settings.ssl_certificate'],
+  }),
+  timeouts: timeoutsSchema,
+  limits: limitsSchema,
+  journal: journalSchema,
+  keys: z.array(virtualKeySchema),
+  users: z.array(userSchema),
+  teams: z.array(teamSchema),
+});
+
+/** The lists of `slipstream:`; every other leaf is a single setting. */
+export const LIST_SECTIONS = ['keys', 'users', 'teams'] as const;
+
+/** All single settings, resolved: flag, environment, `slipstream:`, LiteLLM's sections, default. */
+export type Settings = Nullable<
+  Omit<z.output<typeof slipstreamSchema>, (typeof LIST_SECTIONS)[number] | 'timeouts'>
+> & {
+  readonly timeouts: Readonly<Record<string, number>>;
+};
+
+/** A setting whose default is "none" may be null. */
+type Nullable<T> = Readonly<Omit<T, 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>> & {
+  readonly host: string | null;
+  readonly master_key: string | null;
+  readonly key_header_name: string | null;
+  readonly ssl_certificate: string | null;
+};
