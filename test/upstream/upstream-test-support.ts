@@ -147,8 +147,10 @@ export function startPools(
 export interface Peer {
   readonly port: number;
   readonly server: Server;
-  /** Accepted connections, in order, closed ones included. */
+  /** Accepted connections, in order, closed ones included; with TLS those whose handshake was completed. */
   readonly sockets: Socket[];
+  /** The TCP connections below. */
+  readonly accepted: Socket[];
 }
 
 /** A server that answers each read with `reply` (null: never) and counts its connections. */
@@ -172,11 +174,10 @@ export async function listen(
   event = 'connection',
 ): Promise<Peer> {
   const sockets: Socket[] = [];
-  const open = new Set<Socket>();
+  const accepted: Socket[] = [];
   server.on('connection', (socket: Socket) => {
-    open.add(socket);
+    accepted.push(socket);
     socket.on('error', () => {});
-    socket.on('close', () => open.delete(socket));
   });
   server.on(event, (socket: Socket) => {
     sockets.push(socket);
@@ -186,12 +187,12 @@ export async function listen(
   server.listen(where);
   await once(server, 'listening');
   test.after(async () => {
-    for (const socket of open) socket.destroy();
+    for (const socket of accepted) socket.destroy();
     server.close();
     await once(server, 'close');
   });
   const address = server.address();
-  return { port: typeof address === 'object' ? (address?.port ?? 0) : 0, server, sockets };
+  return { port: typeof address === 'object' ? (address?.port ?? 0) : 0, server, sockets, accepted };
 }
 
 /** Acquires and waits: a connection that is already `owner`'s. */

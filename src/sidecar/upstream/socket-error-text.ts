@@ -41,16 +41,20 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not answer in TLS',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not answer in TLS',
   ERR_SSL_HTTP_REQUEST: 'it does not answer in TLS',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'no TLS version in common',
   ERR_SSL_UNSUPPORTED_PROTOCOL: 'no TLS version in common',
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: 'no TLS version in common',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'it refused the handshake',
-  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'it does not offer HTTP/1.1',
-  ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'it does not know the server name',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a client certificate',
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it refused the client certificate',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'it refused the client certificate as expired',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not trust the client certificate',
+  // Alerts that the peer sent (RFC 8446 §6.2)
+  ALERT_PROTOCOL_VERSION: 'no TLS version in common',
+  ALERT_HANDSHAKE_FAILURE: 'it refused the handshake',
+  ALERT_NO_APPLICATION_PROTOCOL: 'it does not offer HTTP/1.1',
+  ALERT_UNRECOGNIZED_NAME: 'it does not know the server name',
+  ALERT_CERTIFICATE_REQUIRED: 'it asks for a client certificate',
+  ALERT_BAD_CERTIFICATE: 'it refused the client certificate',
+  ALERT_CERTIFICATE_EXPIRED: 'it refused the client certificate as expired',
+  ALERT_CERTIFICATE_REVOKED: 'it refused the client certificate as revoked',
+  ALERT_CERTIFICATE_UNKNOWN: 'it refused the client certificate',
+  ALERT_UNKNOWN_CA: 'it does not trust the client certificate',
+  ALERT_ACCESS_DENIED: 'it refused the client certificate',
 };
 
 /** `error.code`, or null: `ECONNREFUSED`, `CERT_HAS_EXPIRED`, … */
@@ -63,5 +67,10 @@ export function errorCode(error: unknown): string | null {
 export function socketErrorText(error: unknown): string {
   const code = errorCode(error);
   if (code === null) return 'unknown socket error';
-  return REASONS[code] ?? (code.startsWith('ERR_SSL_') ? `TLS error ${code.slice(8).toLowerCase()}` : code);
+  const known = REASONS[code];
+  if (known !== undefined) return known;
+  if (!code.startsWith('ERR_SSL_')) return code;
+  // OpenSSL's names of alerts begin with the version they came with: TLSV1_ALERT_, SSL/TLS_ALERT_, TLSV13_ALERT_.
+  const alert = code.slice(Math.max(0, code.indexOf('ALERT_')));
+  return REASONS[alert] ?? `TLS error ${code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ')}`;
 }
