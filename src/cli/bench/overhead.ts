@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs';
+import { armMemory, measureArm, probeArms, type Arm, type ArmRound } from './arm.ts';
+import type { OverheadOptions } from './bench-options.ts';
+import { GatewayInstallation, haproxyVersion, startHaproxy, startMockProcess } from './bench-processes.ts';
+import type { Cleanup } from './cleanup.ts';
+import { PUBLIC_MODEL, UPSTREAM_MODEL } from './gateway-config.ts';
+import { LoadGenerator } from './load-generator.ts';
+import { describeMachine } from './machine.ts';
+import { renderReport } from './overhead-report.ts';
+import { summarizeOverhead } from './overhead-summary.ts';
+import { shuffled } from './statistics.ts';
+
+const HOST = '127.0.0.1';
+const KEY_COUNT = 10_000;
+/** Between two turns: what the last one left behind (closing connections, the journal) is not the next one's. */
+const PAUSE_MS = 50;
+
+/** `slipstream bench overhead`. @returns the exit status. */
+export async function runOverhead(options: OverheadOptions, cleanup: Cleanup): Promise<number> {
+  const machine = describeMachine();
+  const version = options.withHaproxy ? haproxyVersion() : null;
+  const generator = new LoadGenerator(options.cpusLoad);
+  cleanup.add(() => generator.stop());
+  const arms = options.target === null ? await startArms(options, cleanup) : [targetArm(options.target)];
+  const lengths = await probeArms(generator, arms, options.shape);
+  const memoryBefore = arms.flatMap(armMemory);
+
+  const raw: ArmRound[] = [];
+  for (let round = 0; round < options.rounds; round++) {
+    for (const arm of shuffled(arms)) {
+      progress(`round ${round + 1} of ${options.rounds}: ${arm.name}`);
+      raw.push(await measureArm(generator, arm, turn(options, lengths.get(arm.name) ?? null, round)));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+  progress('');
+
+  const summary = summarizeOverhead(raw, options.shape.qps);
+  const memory = arms.flatMap(armMemory);
+  const report = renderReport({
+    machine,
+    summary,
+    haproxyVersion: version,
+    rounds: options.rounds,
+    memory,
+    ...options.shape,
+  });
+  process.stdout.write(report);
+  if (options.jsonFile !== null) {
+    const { target, ...rest } = options;
+    const shownTarget = target === null ? null : { url: target.url.href, model: target.model }; // never the key
+    const result = {
+      kind: 'overhead',
+      machine,
+      haproxyVersion: version,
+      options: { ...rest, target: shownTarget },
+      summary,
+      memoryBefore,
+      memory,
+      rounds: raw.map((entry) => ({ ...entry, load: { ...entry.load, latencyHistogram: undefined } })),
+    };
+    writeFileSync(options.jsonFile, `${JSON.stringify(result, null, 1)}\n`);
+  }
+  return summary.problems.length === 0 ? 0 : 1;
+}
+
+function turn(
+  options: OverheadOptions,
+  expectedBodyBytes: number | null,
+  round: number,
+): Parameters<typeof measureArm>[2] {
+  return { shape: options.shape, expectedBodyBytes, round };
+}
+
+async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Arm[]> {
+  const mock = await startMockProcess(options.mockFlags, options.cpusLoad);
+  cleanup.add(() => mock.child.stop());
+  const plain = { host: HOST, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL, tlsServerName: null };
+  const arms: Arm[] = [{ name: 'direct', target: { ...plain, port: mock.port }, rootPid: null }];
+  if (options.withHaproxy) {
+    for (const name of ['haproxy', 'haproxy2'] as const) {
+      const haproxy = await startHaproxy(name, mock.port, options.cpusGateway);
+      cleanup.add(() => haproxy.child.stop());
+      arms.push({ name, target: { ...plain, port: haproxy.port }, rootPid: haproxy.child.pid });
+    }
+  }
+  if (options.withGateway) arms.push(await startGatewayArm(options, mock.port, cleanup));
+  return arms;
+}
+
+/** The second start of an installation: with a warm compile cache, as all starts but the first are. */
+export async function startGatewayArm(
+  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway'>,
+  mockPort: number,
+  cleanup: Cleanup,
+): Promise<Arm> {
+  const { threads, withSidecar, cpusGateway: cpus } = options;
+  const installation = await GatewayInstallation.create({ mockPort, threads, withSidecar, cpus, keyCount: KEY_COUNT });
+  cleanup.add(() => installation.remove());
+  const first = await installation.start();
+  await first.child.stop();
+  const gateway = await installation.start();
+  cleanup.add(() => gateway.child.stop());
+  return {
+    name: 'slipstream',
+    target: {
+      host: HOST,
+      port: gateway.port,
+      basePath: '/v1',
+      key: installation.config.key,
+      model: PUBLIC_MODEL,
+      tlsServerName: null,
+    },
+    rootPid: gateway.child.pid,
+  };
+}
+
+function targetArm(target: NonNullable<OverheadOptions['target']>): Arm {
+  const { url, key, model } = target;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const isTls = url.protocol === 'https:';
+  return {
+    name: 'target',
+    target: {
+      host,
+      port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
+      basePath: url.pathname.replace(/\/+$/, ''),
+      key,
+      model,
+      tlsServerName: isTls ? host : null,
+    },
+    rootPid: null,
+  };
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
