@@ -20,7 +20,7 @@ export interface DnsListener {
 const REFRESH_INTERVAL_MS = 30_000;
 /** After a failed connection the name is looked up again before its time, but no more often than this. */
 const URGENT_REFRESH_INTERVAL_MS = 1_000;
-/** A host that nobody dialled for so long is forgotten. */
+/** A host that nobody dialled or had a connection to for so long is forgotten. */
 const UNUSED_MS = 600_000;
 
 /** RFC 6761 §6.3: always loopback. IPv4 first, where most local model servers listen. */
@@ -88,6 +88,12 @@ export class DnsCache {
   /** `listener` is not called any more. */
   cancel(host: string, listener: DnsListener): void {
     this.#entries.get(host.toLowerCase())?.listeners.delete(listener);
+  }
+
+  /** There are connections to `host`: the next dial should not have to wait for a look-up. */
+  touch(host: string): void {
+    const entry = this.#entries.get(host.toLowerCase());
+    if (entry !== undefined) entry.wasUsed = true;
   }
 
   /** A connection was or was not made to `address`: the next ones go by it until the name is looked up again. */

@@ -190,6 +190,7 @@ export class UpstreamPool implements UpstreamConnectionHome, ConnectAttemptListe
   /** Expires what is over. For `UpstreamPools`. */
   tick(nowMs: number): void {
     const { connectTimeoutMs, poolWaitMs, idleTimeoutMs } = this.#home.options;
+    if (this.#target.dial !== null) this.#home.dns.touch(this.#target.dial.host);
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       const connection = this.#idle[i];
       if (connection === undefined) continue;
