@@ -3,7 +3,14 @@ import type { KeyRecord } from '../../contract/key-record.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 import { formatPath, type MapNode, nodeAt, positionAt, toTexts } from './config-node.ts';
 import type { Findings } from './findings.ts';
-import { type OwnerEntry, teamSchema, userSchema, type VirtualKeyEntry, virtualKeySchema } from './keys-schema.ts';
+import {
+  LIMITS,
+  type OwnerEntry,
+  teamSchema,
+  userSchema,
+  type VirtualKeyEntry,
+  virtualKeySchema,
+} from './keys-schema.ts';
 import { hashKey } from './master-key.ts';
 
 /** LiteLLM's words in a list of models. */
@@ -51,6 +58,7 @@ export function compileKeys(root: MapNode, masterKeyHash: string | null, finding
     if (entry.key !== undefined && entry.key.length < MIN_KEY_LENGTH) {
       findings.warn(positionAt(root, path), formatPath(path), `has fewer than ${MIN_KEY_LENGTH} characters`);
     }
+    warnOfLimits(entry, path, root, findings);
     seen.add(record.hash);
     records.push(record);
   }
@@ -99,6 +107,19 @@ export function intersect(a: readonly string[], b: readonly string[]): readonly 
   return both.length === 0 ? [NO_MODELS] : [...new Set(both)];
 }
 
+function warnOfLimits(
+  entry: Pick<OwnerEntry, (typeof LIMITS)[number]>,
+  path: readonly (string | number)[],
+  root: MapNode,
+  findings: Findings,
+): void {
+  for (const limit of LIMITS) {
+    if (entry[limit] === undefined) continue;
+    const full = [...path, limit];
+    findings.warn(positionAt(root, full), formatPath(full), 'is not enforced by this version', 'unsupported');
+  }
+}
+
 interface OwnerReading<E> {
   readonly root: MapNode;
   readonly findings: Findings;
@@ -114,11 +135,7 @@ function readOwners<E extends OwnerEntry>(
   for (const [index, entry] of entries) {
     const path = ['slipstream', section, index];
     if (owners.has(idOf(entry))) findings.error(positionAt(root, path), formatPath(path), 'has the id of another');
-    for (const limit of ['rpm_limit', 'tpm_limit', 'max_parallel_requests'] as const) {
-      if (entry[limit] === undefined) continue;
-      const full = [...path, limit];
-      findings.warn(positionAt(root, full), formatPath(full), 'is not enforced by this version', 'unsupported');
-    }
+    warnOfLimits(entry, path, root, findings);
     owners.set(idOf(entry), entry);
   }
   return owners;

@@ -14,8 +14,14 @@ const modelsSetting = (): z.ZodType<readonly string[] | undefined> =>
     defaultNote: 'all',
   });
 
+/** The limits that entries may state. Until something enforces them, each gives a warning: nobody shall rely on one. */
+export const LIMITS = ['rpm_limit', 'tpm_limit', 'max_parallel_requests'] as const;
+
 const limit = (what: string): z.ZodType<number | undefined> =>
-  setting(integer(0, LARGEST_LIMIT).optional(), { description: what, default: null });
+  setting(integer(0, LARGEST_LIMIT).optional(), {
+    description: `${what} Read, and warned about: this version does not enforce it.`,
+    default: null,
+  });
 
 /** One entry of `slipstream.keys`. */
 export const virtualKeySchema = z
@@ -48,15 +54,13 @@ export const virtualKeySchema = z
 const id = (what: string): z.ZodType<string> =>
   setting(text(), { description: `Id by which keys name the ${what}.`, default: null, defaultNote: 'required' });
 
-const NOT_ENFORCED = 'Accepted and warned about: this version enforces the limits of keys only.';
-
 const ownerShape = {
   alias: setting(text().optional(), { description: 'Name to show.', default: null }),
   models: modelsSetting(),
   blocked: setting(flag().optional(), { description: 'All its keys are refused.', default: 'false' }),
-  rpm_limit: limit(NOT_ENFORCED),
-  tpm_limit: limit(NOT_ENFORCED),
-  max_parallel_requests: limit(NOT_ENFORCED),
+  rpm_limit: limit('Requests per minute, all keys together.'),
+  tpm_limit: limit('Tokens per minute, all keys together.'),
+  max_parallel_requests: limit('Requests at the same time, all keys together.'),
 } as const;
 
 /** One entry of `slipstream.users`. */

@@ -94,13 +94,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ),
   ]),
   model_info: new Map([
-    ...ignored(
-      'shown by /model/info',
-      `mode base_model max_tokens max_input_tokens max_output_tokens supported_environments litellm_provider
-       supports_function_calling supports_vision supports_parallel_function_calling supports_response_schema
-       supports_prompt_caching supports_audio_input supports_audio_output supports_pdf_input supports_reasoning
-       description version created_at updated_at created_by updated_by`,
-    ),
     ...unsupported('put prices into litellm_params', 'input_cost_per_token output_cost_per_token'),
     ...unsupported(
       NO_HEALTH_CHECKS,

@@ -13,6 +13,8 @@ function router(...keys: readonly string[]): readonly string[] {
   return [...keys.map((key) => `router_settings.${key}`), ...keys.map((key) => `litellm_settings.${key}`)];
 }
 
+const timeoutNames = Object.keys(TIMEOUTS) as TimeoutName[];
+
 /** Where LiteLLM keeps what we call a timeout. */
 const LITELLM_TIMEOUTS: Partial<Record<TimeoutName, readonly string[]>> = {
   requestMs: router('timeout', 'request_timeout'),
@@ -29,10 +31,15 @@ export function timeoutKey(name: TimeoutName): string {
   return name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** The table's sentences name timeouts as the program does; in the file they have other names. */
+export function withTimeoutKeys(sentence: string): string {
+  return timeoutNames.reduce((text, name) => text.replaceAll(name, timeoutKey(name)), sentence);
+}
+
 function timeoutSetting(name: TimeoutName): z.ZodType<number> {
   const spec: TimeoutSpec = TIMEOUTS[name];
   return setting(seconds({ zero: MAY_BE_ZERO.includes(name) }), {
-    description: `From: ${spec.starts}. Until: ${spec.ends}. Does not bound: ${spec.doesNotBound}.`,
+    description: withTimeoutKeys(`From: ${spec.starts}. Until: ${spec.ends}. Does not bound: ${spec.doesNotBound}.`),
     unit: 'seconds',
     default: String(spec.defaultMs / 1000),
     ...(FOLLOW_REQUEST.includes(name) ? { follows: 'timeouts.request' } : {}),
@@ -40,7 +47,6 @@ function timeoutSetting(name: TimeoutName): z.ZodType<number> {
   });
 }
 
-const timeoutNames = Object.keys(TIMEOUTS) as TimeoutName[];
 const timeoutsSchema = z.strictObject(
   Object.fromEntries(timeoutNames.map((name) => [timeoutKey(name), timeoutSetting(name)])),
 );
@@ -102,6 +108,7 @@ export const slipstreamSchema = z.strictObject({
     description: 'Worker threads of the sidecar. Read at start only.',
     default: String(Math.max(1, availableParallelism() - 1)),
     defaultNote: 'number of CPUs − 1, at least 1',
+    env: ['NUM_WORKERS'],
   }),
   master_key: setting(text(), {
     description: 'The key with all rights. At least 16 characters.',
