@@ -77,6 +77,10 @@ export interface SnapshotAppliedMessage {
 }
 
 export type ToSidecar =
-  | HelloMessage | RefusedMessage | SnapshotMessage | KeyDirectoryMessage | KeyChangesMessage | KeyAnswerMessage;
-export type ToControl =
-  | HelloMessage | RefusedMessage | KeyLookupMessage | ResendKeysMessage | SnapshotAppliedMessage;
+  | HelloMessage
+  | RefusedMessage
+  | SnapshotMessage
+  | KeyDirectoryMessage
+  | KeyChangesMessage
+  | KeyAnswerMessage;
+export type ToControl = HelloMessage | RefusedMessage | KeyLookupMessage | ResendKeysMessage | SnapshotAppliedMessage;

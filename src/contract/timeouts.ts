@@ -15,20 +15,80 @@ function timeout(defaultMs: number, starts: string, ends: string, doesNotBound: 
  * Names are also the keys of `SidecarSettings.timeouts` and, in snake case, of `slipstream.timeouts` in seconds.
  */
 export const TIMEOUTS = {
-  clientHeadMs: timeout(30_000, 'connection accepted, or first byte of a later request', 'request head complete', 'the wait between requests (clientIdleMs)'),
-  clientBodyIdleMs: timeout(60_000, 'head complete, and each body byte received', 'next body byte, or body complete', 'the time for the whole body'),
-  clientIdleMs: timeout(75_000, 'answer complete on a kept-alive connection', 'first byte of the next request', 'a request in progress'),
-  clientWriteIdleMs: timeout(60_000, 'the client stops reading while bytes wait for it, and each time it takes some', 'all waiting bytes taken', 'the time for the whole answer'),
-  connectMs: timeout(10_000, 'attempt needs a new connection', 'connected, name look-up, proxy CONNECT and TLS handshake included', 'waiting for a free connection (poolWaitMs)'),
+  clientHeadMs: timeout(
+    30_000,
+    'connection accepted, or first byte of a later request',
+    'request head complete',
+    'the wait between requests (clientIdleMs)',
+  ),
+  clientBodyIdleMs: timeout(
+    60_000,
+    'head complete, and each body byte received',
+    'next body byte, or body complete',
+    'the time for the whole body',
+  ),
+  clientIdleMs: timeout(
+    75_000,
+    'answer complete on a kept-alive connection',
+    'first byte of the next request',
+    'a request in progress',
+  ),
+  clientWriteIdleMs: timeout(
+    60_000,
+    'the client stops reading while bytes wait for it, and each time it takes some',
+    'all waiting bytes taken',
+    'the time for the whole answer',
+  ),
+  connectMs: timeout(
+    10_000,
+    'attempt needs a new connection',
+    'connected, name look-up, proxy CONNECT and TLS handshake included',
+    'waiting for a free connection (poolWaitMs)',
+  ),
   poolWaitMs: timeout(10_000, 'the origin is at its connection limit', 'a connection became free', 'connecting'),
-  requestMs: timeout(600_000, 'request body complete', 'last byte of the answer', 'reading the request; for streams it ends at the first event'),
-  firstByteMs: timeout(600_000, 'attempt sent to the provider', 'first byte of its answer (JSON)', 'the rest of the answer'),
-  streamFirstEventMs: timeout(600_000, 'attempt sent to the provider', 'first event of its stream that is no comment or ping', 'the rest of the stream'),
-  streamIdleMs: timeout(300_000, 'a byte of the stream received', 'next byte of the stream', 'the length of the whole stream'),
-  upstreamIdleMs: timeout(30_000, 'connection returned to the pool', 'taken for another attempt', 'an attempt in progress'),
+  requestMs: timeout(
+    600_000,
+    'request body complete',
+    'last byte of the answer',
+    'reading the request; for streams it ends at the first event',
+  ),
+  firstByteMs: timeout(
+    600_000,
+    'attempt sent to the provider',
+    'first byte of its answer (JSON)',
+    'the rest of the answer',
+  ),
+  streamFirstEventMs: timeout(
+    600_000,
+    'attempt sent to the provider',
+    'first event of its stream that is no comment or ping',
+    'the rest of the stream',
+  ),
+  streamIdleMs: timeout(
+    300_000,
+    'a byte of the stream received',
+    'next byte of the stream',
+    'the length of the whole stream',
+  ),
+  upstreamIdleMs: timeout(
+    30_000,
+    'connection returned to the pool',
+    'taken for another attempt',
+    'an attempt in progress',
+  ),
   authLookupMs: timeout(3_000, 'control plane asked for an unknown key', 'its answer', 'anything else'),
-  shutdownDelayMs: timeout(0, 'SIGTERM: readiness turns false, connection: close on every answer', 'the listening socket is closed', 'requests in flight'),
-  drainMs: timeout(30_000, 'the listening socket is closed', 'the last request in flight is done', 'nothing: what is left is cut off and recorded'),
+  shutdownDelayMs: timeout(
+    0,
+    'SIGTERM: readiness turns false, connection: close on every answer',
+    'the listening socket is closed',
+    'requests in flight',
+  ),
+  drainMs: timeout(
+    30_000,
+    'the listening socket is closed',
+    'the last request in flight is done',
+    'nothing: what is left is cut off and recorded',
+  ),
 } as const satisfies Record<string, TimeoutSpec>;
 
 export type TimeoutName = keyof typeof TIMEOUTS;

@@ -24,28 +24,56 @@ export interface EndpointSpec {
 }
 
 export const ENDPOINT_NAMES = [
-  'chat_completions', 'completions', 'embeddings', 'responses', 'moderations', 'images_generations', 'audio_speech',
-  'rerank', 'messages', 'count_tokens',
+  'chat_completions',
+  'completions',
+  'embeddings',
+  'responses',
+  'moderations',
+  'images_generations',
+  'audio_speech',
+  'rerank',
+  'messages',
+  'count_tokens',
 ] as const;
 export type EndpointName = (typeof ENDPOINT_NAMES)[number];
 
 function openai(name: EndpointName, path: string, rest: Partial<EndpointSpec> = {}): EndpointSpec {
   return Object.freeze({
-    name, family: 'openai', method: 'POST', path, upstreamPath: path, usage: 'openai', streams: false,
-    injectsUsage: false, metadata: 'never', ...rest,
+    name,
+    family: 'openai',
+    method: 'POST',
+    path,
+    upstreamPath: path,
+    usage: 'openai',
+    streams: false,
+    injectsUsage: false,
+    metadata: 'never',
+    ...rest,
   } satisfies EndpointSpec);
 }
 
 function anthropic(name: EndpointName, path: string, rest: Partial<EndpointSpec> = {}): EndpointSpec {
   return Object.freeze({
-    name, family: 'anthropic', method: 'POST', path, upstreamPath: `/v1${path}`, usage: 'anthropic', streams: false,
-    injectsUsage: false, metadata: 'always', ...rest,
+    name,
+    family: 'anthropic',
+    method: 'POST',
+    path,
+    upstreamPath: `/v1${path}`,
+    usage: 'anthropic',
+    streams: false,
+    injectsUsage: false,
+    metadata: 'always',
+    ...rest,
   } satisfies EndpointSpec);
 }
 
 /** Every endpoint that is forwarded with a model in its JSON body. */
 export const ENDPOINTS: Readonly<Record<EndpointName, EndpointSpec>> = Object.freeze({
-  chat_completions: openai('chat_completions', '/chat/completions', { streams: true, injectsUsage: true, metadata: 'if-strings' }),
+  chat_completions: openai('chat_completions', '/chat/completions', {
+    streams: true,
+    injectsUsage: true,
+    metadata: 'if-strings',
+  }),
   completions: openai('completions', '/completions', { streams: true, injectsUsage: true }),
   embeddings: openai('embeddings', '/embeddings'),
   responses: openai('responses', '/responses', { streams: true, usage: 'openai-responses', metadata: 'if-strings' }),
