@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -121,10 +121,4 @@ function makeSocketDirectory(directory: string): string {
 
 function fits(directory: string): boolean {
   return Buffer.byteLength(join(directory, 'control.sock')) <= MAX_SOCKET_PATH_BYTES;
-}
-
-/** Sockets of a plane that was killed: nobody answers there any more. Call only with the control lock held. */
-export function removeStaleSockets(directory: DataDirectory): void {
-  rmSync(directory.controlSocketPath, { force: true });
-  rmSync(directory.adminSocketPath, { force: true });
 }

@@ -1,0 +1,63 @@
+import type { LogFormat, LogLevel } from '../runtime/logger.ts';
+
+/** The configuration, or what the demo's starter had to say about it, is at fault (EX_CONFIG of sysexits.h). */
+export const EXIT_CONFIG = 78;
+
+/** Descriptor of the listening socket in the sidecar. */
+export const LISTEN_FD = 3;
+
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+}
+
+/** Goes over the channel, never through argv or the child's environment: `env` holds every secret there is. */
+export interface ControlChildOptions {
+  readonly dataDirectory: string;
+  /** Null: the demo, for which the control plane starts a mock provider in its own process. */
+  readonly configPath: string | null;
+  readonly controlSocketPath: string;
+  readonly adminSocketPath: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly threads: number | null;
+  /** Report host, port and `sidecar` of the configuration before anything else is done. */
+  readonly reportsSettings: boolean;
+  readonly log: LogSettings;
+}
+
+export interface SidecarChildOptions {
+  readonly dataDirectory: string;
+  readonly controlSocketPath: string;
+  readonly adminSocketPath: string;
+  readonly log: LogSettings;
+}
+
+/** What a configuration says about the processes; the supervisor itself reads no YAML. */
+export interface ConfiguredProcesses {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly sidecar: boolean;
+}
+
+export type ToChild =
+  | { readonly type: 'start-control'; readonly options: ControlChildOptions }
+  | { readonly type: 'start-sidecar'; readonly options: SidecarChildOptions }
+  | { readonly type: 'reload' }
+  /** Readiness false, `connection: close` on every answer; answered by `stop-listening`. */
+  | { readonly type: 'drain' }
+  /** The supervisor has closed its copy of the socket. */
+  | { readonly type: 'finish-drain' }
+  | { readonly type: 'stop' };
+
+export type FromChild =
+  /** First message: it listens to messages now. */
+  | { readonly type: 'hello' }
+  | { readonly type: 'heartbeat' }
+  | { readonly type: 'settings'; readonly settings: ConfiguredProcesses }
+  /** `demoKey` only from the control plane of a demo. */
+  | { readonly type: 'ready'; readonly demoKey: string | null }
+  | { readonly type: 'stop-listening' }
+  /** listen(2) said that the port is taken: someone bound it in the same moment. */
+  | { readonly type: 'port-taken' };
+
+export type ChildName = 'control' | 'sidecar';

@@ -1,0 +1,153 @@
+import type { CommandSpec, FlagSpec } from './command-line.ts';
+
+const CONFIG: FlagSpec = {
+  short: 'c',
+  value: 'FILE',
+  help: "Configuration, LiteLLM's config.yaml",
+  env: ['SLIPSTREAM_CONFIG', 'CONFIG_FILE_PATH'],
+};
+const HOST: FlagSpec = {
+  value: 'ADDRESS',
+  help: 'Address to listen on',
+  env: ['SLIPSTREAM_HOST'],
+  byDefault: '0.0.0.0; 127.0.0.1 in the demo',
+};
+const PORT: FlagSpec = {
+  short: 'p',
+  value: 'PORT',
+  help: 'Port to listen on; 0 takes any free one',
+  env: ['SLIPSTREAM_PORT', 'PORT'],
+  byDefault: '4000',
+};
+const DATA_DIR: FlagSpec = {
+  value: 'DIR',
+  help: 'Directory for all that is kept: usage journal, last good configuration, demo key, compile cache',
+  env: ['SLIPSTREAM_DATA_DIR'],
+  byDefault: './data',
+};
+const THREADS: FlagSpec = {
+  value: 'N',
+  help: 'Worker threads that serve requests',
+  aliases: ['num_workers', 'num-workers'],
+  env: ['SLIPSTREAM_THREADS', 'NUM_WORKERS'],
+  byDefault: 'one less than there are CPUs, at least 1',
+};
+const LOG: FlagSpec = {
+  value: 'FORMAT',
+  help: 'Format of the log on standard error: json or pretty',
+  env: ['SLIPSTREAM_LOG'],
+  byDefault: 'pretty on a terminal, else json',
+};
+const LOG_LEVEL: FlagSpec = {
+  value: 'LEVEL',
+  help: 'debug, info, warn or error',
+  env: ['SLIPSTREAM_LOG_LEVEL', 'LITELLM_LOG'],
+  byDefault: 'info',
+};
+const DEBUG: FlagSpec = { help: 'The same as --log-level debug', aliases: ['detailed_debug'] };
+const CONTROL_SOCKET: FlagSpec = {
+  value: 'PATH',
+  help: 'Unix socket on which the control plane serves sidecars',
+  env: ['SLIPSTREAM_CONTROL_SOCKET'],
+  byDefault: 'sockets/control.sock in the data directory',
+};
+const ADMIN_SOCKET: FlagSpec = {
+  value: 'PATH',
+  help: 'Unix socket on which the control plane serves the admin API',
+  env: ['SLIPSTREAM_ADMIN_SOCKET'],
+  byDefault: 'sockets/admin.sock in the data directory',
+};
+/** Set by the supervisor on the processes it starts. */
+const CHILD: FlagSpec = { help: 'This is the process that does the work', hidden: true };
+
+const HEAP_NOTE =
+  'SLIPSTREAM_CONTROL_NODE_OPTIONS and SLIPSTREAM_SIDECAR_NODE_OPTIONS hold options of Node for one of the processes, ' +
+  'such as --max-old-space-size=256.';
+
+export const START_COMMAND: CommandSpec = {
+  name: 'start',
+  summary: 'Start the gateway: control plane and sidecar, supervised',
+  operands: '',
+  maxOperands: 0,
+  flags: {
+    config: CONFIG,
+    host: HOST,
+    port: PORT,
+    'data-dir': DATA_DIR,
+    threads: THREADS,
+    'no-sidecar': {
+      help: 'Run everything in one process',
+      env: ['SLIPSTREAM_SIDECAR=off'],
+      byDefault: 'two processes',
+    },
+    log: LOG,
+    'log-level': LOG_LEVEL,
+    debug: DEBUG,
+  },
+  notes: [
+    'Without a configuration a demo is served, on 127.0.0.1 only: a mock provider behind the gateway, with a key that is printed.',
+    'SIGTERM and SIGINT stop it once requests in flight are done; a second one, more than a second later, at once. SIGHUP reads the configuration again.',
+    HEAP_NOTE,
+  ],
+};
+
+export const CONTROL_COMMAND: CommandSpec = {
+  name: 'control',
+  summary: 'Start only the control plane, for a sidecar in another container that shares the data directory',
+  operands: '',
+  maxOperands: 0,
+  flags: {
+    config: CONFIG,
+    'data-dir': DATA_DIR,
+    threads: THREADS,
+    'control-socket': CONTROL_SOCKET,
+    'admin-socket': ADMIN_SOCKET,
+    log: LOG,
+    'log-level': LOG_LEVEL,
+    debug: DEBUG,
+    child: CHILD,
+  },
+  notes: [HEAP_NOTE],
+};
+
+export const SIDECAR_COMMAND: CommandSpec = {
+  name: 'sidecar',
+  summary: 'Start only the sidecar, for a control plane in another container that shares the data directory',
+  operands: '',
+  maxOperands: 0,
+  flags: {
+    host: { ...HOST, byDefault: '0.0.0.0' },
+    port: PORT,
+    'data-dir': DATA_DIR,
+    'control-socket': CONTROL_SOCKET,
+    'admin-socket': ADMIN_SOCKET,
+    log: LOG,
+    'log-level': LOG_LEVEL,
+    debug: DEBUG,
+    child: CHILD,
+  },
+  notes: [HEAP_NOTE],
+};
+
+export const CHECK_COMMAND: CommandSpec = {
+  name: 'check',
+  summary:
+    'Say what a configuration amounts to: what is honoured, ignored, unsupported, and where each value comes from',
+  operands: '[FILE]',
+  maxOperands: 1,
+  flags: {
+    config: CONFIG,
+    strict: { help: 'Fail on any setting that is not supported' },
+  },
+  notes: ['Exit code 0 when it would start, with warnings or without; 1 when it would not.'],
+};
+
+/** In the order of the help. `mock` and `bench` bring their own tables. */
+export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
+  start: START_COMMAND.summary,
+  control: CONTROL_COMMAND.summary,
+  sidecar: SIDECAR_COMMAND.summary,
+  check: CHECK_COMMAND.summary,
+  mock: 'Start a mock provider that speaks the protocols of OpenAI and Anthropic',
+  bench: 'Measure what the gateway adds to a request',
+};

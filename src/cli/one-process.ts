@@ -1,0 +1,112 @@
+import { createLogger } from '../runtime/logger.ts';
+import { handleSignals } from '../runtime/shutdown.ts';
+import type { RunningSidecar } from '../sidecar/sidecar-main.ts';
+import type { ConfiguredProcesses } from './child-messages.ts';
+import { readConfiguredProcesses } from './configured-processes.ts';
+import { configErrorLines, type RunningControlPlane, startControlPlane } from './control-plane.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { bindPublicAddress, portTaken } from './listen-address.ts';
+import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
+import { isPortTaken } from './sidecar-child.ts';
+import { StartError } from './start-error.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, DEMO_HOST, type StartSettings } from './start-settings.ts';
+import type { ReadyService } from './supervisor.ts';
+import { readProductVersion } from '../control/product-version.ts';
+
+export interface OneProcessOptions {
+  readonly settings: StartSettings;
+  readonly directory: DataDirectory;
+  /** Null: not known yet. */
+  readonly configured: ConfiguredProcesses | null;
+  readonly onReady: (ready: ReadyService) => void;
+}
+
+/**
+ * Both planes on this process's loop, talking over the same two sockets as two processes would. Resolves with the exit
+ * code when they have stopped.
+ *
+ * @throws {StartError} in words for the operator.
+ */
+export async function runOneProcess(options: OneProcessOptions): Promise<number> {
+  const logger = createLogger({ ...options.settings.log, name: 'slipstream' });
+  endOnUncaught(logger);
+  const stopping = Promise.withResolvers<void>();
+  const removeHandlers = handleSignals({
+    onStop: (signal) => {
+      logger.info('stopping', { signal });
+      stopping.resolve();
+    },
+    onForce: (signal) => {
+      logger.warn('second signal: stopping at once', { signal });
+      process.exit(1);
+    },
+    onReload: () => void planes?.control.reload(),
+  });
+  let planes: Planes | null = null;
+  try {
+    const starting = startPlanes(options, logger.child({}));
+    const first = await Promise.race([starting, stopping.promise]);
+    if (first === undefined) return 0; // told to stop while starting: nothing was accepted yet
+    planes = first;
+    options.onReady(planes.service);
+    flushCompileCacheSoon();
+    await stopping.promise;
+    await planes.sidecar.beginDrain();
+    await planes.sidecar.finishDrain();
+    await planes.control.stop();
+    return 0;
+  } finally {
+    removeHandlers();
+  }
+}
+
+interface Planes {
+  readonly control: RunningControlPlane;
+  readonly sidecar: RunningSidecar;
+  readonly service: ReadyService;
+}
+
+async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof createLogger>): Promise<Planes> {
+  const { settings, directory } = options;
+  const { configPath, env, threads } = settings;
+  const paths = {
+    dataDirectory: directory.path,
+    controlSocketPath: directory.controlSocketPath,
+    adminSocketPath: directory.adminSocketPath,
+  };
+  const { host, port } = await freeAddress(options);
+  const loading = import('../sidecar/sidecar-main.ts');
+  try {
+    const control = await startControlPlane({ ...paths, configPath, env, threads }, logger.child({ plane: 'control' }));
+    const { runSidecar } = await loading;
+    const version = readProductVersion();
+    const sidecar = await runSidecar({
+      ...paths,
+      listen: { host, port },
+      version,
+      logger: logger.child({ plane: 'sidecar' }),
+    });
+    await sidecar.ready;
+    return { control, sidecar, service: { host, port: sidecar.port, demoKey: control.demoKey } };
+  } catch (error) {
+    const lines = configErrorLines(error);
+    if (lines !== null) throw new StartError(lines.join('\nslipstream: '));
+    throw isPortTaken(error) ? portTaken(port) : error;
+  }
+}
+
+/** A port that is taken is known before anything is started. */
+async function freeAddress(options: OneProcessOptions): Promise<{ host: string; port: number }> {
+  const { settings } = options;
+  let { configured } = options;
+  if (configured === null && settings.configPath !== null) {
+    configured = await readConfiguredProcesses(settings.configPath, settings.env);
+  }
+  const isDemo = settings.configPath === null;
+  const host = settings.host ?? configured?.host ?? (isDemo ? DEMO_HOST : DEFAULT_HOST);
+  const port = settings.port ?? configured?.port ?? DEFAULT_PORT;
+  const bound = await bindPublicAddress(host, port);
+  const address = bound.address();
+  bound.close();
+  return { host: address.address, port };
+}

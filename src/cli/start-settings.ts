@@ -1,0 +1,116 @@
+import { resolve } from 'node:path';
+import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from '../runtime/logger.ts';
+import type { LogSettings } from './child-messages.ts';
+import { choiceFlag, type CommandSpec, integerFlag, type ParsedCommand, usageError } from './command-line.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What flags and environment say; null where they say nothing. */
+export interface StartSettings {
+  /** Absolute; null is the demo. */
+  readonly configPath: string | null;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly dataDirectory: string;
+  readonly threads: number | null;
+  readonly sidecar: boolean | null;
+  readonly controlSocketPath: string | null;
+  readonly adminSocketPath: string | null;
+  readonly log: LogSettings;
+  readonly env: Environment;
+}
+
+export const DEFAULT_PORT = 4000;
+export const DEMO_HOST = '127.0.0.1';
+export const DEFAULT_HOST = '0.0.0.0';
+
+const MAX_THREADS = 256;
+
+/** LiteLLM's names for levels, Python's. */
+const PYTHON_LEVELS: Readonly<Record<string, LogLevel>> = { warning: 'warn', critical: 'error' };
+
+interface Given {
+  /** The flag or variable it came from. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** @throws {UsageError} when a flag or variable has a value that can't be. */
+export function resolveStartSettings(
+  command: CommandSpec,
+  parsed: ParsedCommand,
+  processEnv: Environment,
+): StartSettings {
+  const env = withoutServiceLinks(processEnv);
+  const given = (flag: string): Given | null => findGiven(command, flag, parsed, env);
+  const integer = (flag: string, least: number, most: number): number | null => {
+    const value = given(flag);
+    return value === null ? null : integerFlag(command, value, least, most);
+  };
+  const path = (flag: string): string | null => {
+    const value = given(flag);
+    return value === null ? null : resolve(value.text);
+  };
+  return {
+    configPath: path('config'),
+    host: given('host')?.text ?? null,
+    port: integer('port', 0, 65_535),
+    dataDirectory: path('data-dir') ?? resolve('data'),
+    threads: integer('threads', 1, MAX_THREADS),
+    sidecar: sidecarSetting(command, parsed, env),
+    controlSocketPath: path('control-socket'),
+    adminSocketPath: path('admin-socket'),
+    log: { level: logLevel(command, parsed, given), format: logFormat(command, given) },
+    env,
+  };
+}
+
+/** The demo's key is printed and its mock answers anyone: it is for this machine only. @throws {UsageError} */
+export function refuseOpenDemo(command: CommandSpec, settings: StartSettings): void {
+  if (settings.configPath !== null || settings.host === null || settings.host === DEMO_HOST) return;
+  throw usageError(
+    command,
+    `the demo listens on ${DEMO_HOST} only, not on ${JSON.stringify(settings.host)}; give a configuration with --config FILE`,
+  );
+}
+
+function findGiven(command: CommandSpec, flag: string, parsed: ParsedCommand, env: Environment): Given | null {
+  const value = parsed.values[flag];
+  if (typeof value === 'string') return { name: `--${flag}`, text: value };
+  for (const name of command.flags[flag]?.env ?? []) {
+    const text = env[name];
+    if (text !== undefined && text !== '') return { name, text };
+  }
+  return null;
+}
+
+function sidecarSetting(command: CommandSpec, parsed: ParsedCommand, env: Environment): boolean | null {
+  if (parsed.values['no-sidecar'] === true) return false;
+  const text = env['SLIPSTREAM_SIDECAR'];
+  if (text === undefined || text === '') return null;
+  const choice = choiceFlag(command, { name: 'SLIPSTREAM_SIDECAR', text }, ['on', 'off', 'true', 'false']);
+  return choice === 'on' || choice === 'true';
+}
+
+function logLevel(command: CommandSpec, parsed: ParsedCommand, given: (flag: string) => Given | null): LogLevel {
+  if (parsed.values['debug'] === true) return 'debug';
+  const value = given('log-level');
+  if (value === null) return 'info';
+  return PYTHON_LEVELS[value.text.toLowerCase()] ?? choiceFlag(command, value, LOG_LEVELS);
+}
+
+function logFormat(command: CommandSpec, given: (flag: string) => Given | null): LogSettings['format'] {
+  const value = given('log');
+  if (value !== null) return choiceFlag(command, value, LOG_FORMATS);
+  return process.stderr.isTTY ? 'pretty' : 'json';
+}
+
+/**
+ * In a Kubernetes namespace with a service named `slipstream`, every container is given SLIPSTREAM_PORT with a URL like
+ * `tcp://10.0.0.1:4000`. That is not meant for us.
+ */
+export function withoutServiceLinks(env: Environment): Environment {
+  if (env['SLIPSTREAM_PORT']?.startsWith('tcp://') !== true) return env;
+  const { SLIPSTREAM_PORT: _, ...rest } = env;
+  return rest;
+}

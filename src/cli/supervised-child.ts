@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { HEARTBEAT_INTERVAL_MS, HeartbeatMonitor } from '../runtime/heartbeat.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { ChildName, FromChild, ToChild } from './child-messages.ts';
+import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
+import { RestartPolicy } from './restart-policy.ts';
+
+/** The launcher lies two folders up, from src/cli as from dist/cli. */
+const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
+
+export interface ChildSpec {
+  readonly name: ChildName;
+  /** After `slipstream <name> --child`, for people who look at the process list. */
+  readonly args: readonly string[];
+  /** Sent as soon as the child listens to messages. */
+  readonly startMessage: () => ToChild;
+  /** Becomes descriptor 3 of the child. */
+  readonly listenFd: () => number | null;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly onMessage: (message: FromChild) => void;
+  /** Each exit. `restarts` false: it will not come back unless `start` is called. */
+  readonly onExit: (exit: ChildExit) => void;
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly restarts: boolean;
+  readonly wasEverReady: boolean;
+}
+
+/**
+ * One child process and its successors: started again when it exits or hangs, until `retire` is called.
+ *
+ *     stopped ──start──► running ──exit──► waiting ──delay──► running …
+ *                           └──exit, retired or given up──► stopped
+ */
+export class SupervisedChild {
+  readonly #spec: ChildSpec;
+  readonly #policy: RestartPolicy;
+  #process: ChildProcess | null;
+  #restartTimer: NodeJS.Timeout | null;
+  #isRetired: boolean;
+  #wasEverReady: boolean;
+  /** What was sent before the child listened; null once it does. */
+  #unsent: ToChild[] | null;
+  #stopped: (() => void)[];
+
+  constructor(spec: ChildSpec) {
+    this.#spec = spec;
+    this.#policy = new RestartPolicy(spec.name === 'sidecar');
+    this.#process = null;
+    this.#restartTimer = null;
+    this.#isRetired = false;
+    this.#wasEverReady = false;
+    this.#unsent = [];
+    this.#stopped = [];
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null;
+  }
+
+  /** Resolves at once when no process runs, else when it has exited. */
+  async whenStopped(): Promise<void> {
+    if (this.#process === null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#stopped.push(resolve);
+    await promise;
+  }
+
+  start(): void {
+    if (this.#isRetired || this.#process !== null) return;
+    const { name, args, env } = this.#spec;
+    const nodeArgs = [...nodeOptionsFor(name, env), LAUNCHER, name, '--child', ...args];
+    const child = spawn(process.execPath, nodeArgs, {
+      env: childEnvironment(env),
+      stdio: ['ignore', 'inherit', 'inherit', this.#spec.listenFd() ?? 'ignore', 'ipc'],
+    });
+    this.#process = child;
+    this.#unsent = [];
+    this.#watch(child);
+  }
+
+  /** Lost when the child is not running. */
+  send(message: ToChild): void {
+    if (this.#unsent !== null) {
+      this.#unsent.push(message);
+      return;
+    }
+    // An error means that the child is on its way out: its exit says so.
+    if (this.#process?.connected === true) this.#process.send(message, () => undefined);
+  }
+
+  /** It is not started again; the process itself goes on until it is told to stop, or killed. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
+    this.#restartTimer = null;
+  }
+
+  kill(): void {
+    this.#process?.kill('SIGKILL');
+  }
+
+  #watch(child: ChildProcess): void {
+    const startedAtMs = performance.now();
+    const monitor = new HeartbeatMonitor(startedAtMs);
+    const watch = setInterval(() => {
+      if (!monitor.tick(performance.now())) return;
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
+        pid: child.pid,
+      });
+      child.kill('SIGKILL');
+    }, HEARTBEAT_INTERVAL_MS);
+    let isGone = false;
+    const onGone = (code: number | null, signal: NodeJS.Signals | null): void => {
+      if (isGone) return;
+      isGone = true;
+      clearInterval(watch);
+      this.#process = null;
+      this.#onExit(code, signal, performance.now() - startedAtMs);
+    };
+    child.on('message', (message: FromChild) => {
+      monitor.beat();
+      this.#onMessage(message);
+    });
+    child.on('exit', onGone);
+    child.on('error', (error) => {
+      this.#spec.logger.error(`the ${this.#spec.name} process`, { error });
+      if (child.pid === undefined) onGone(null, null);
+    });
+  }
+
+  #onMessage(message: FromChild): void {
+    if (message.type === 'heartbeat') return;
+    if (message.type === 'hello') {
+      const unsent = this.#unsent ?? [];
+      this.#unsent = null;
+      for (const waiting of [this.#spec.startMessage(), ...unsent]) this.send(waiting);
+    }
+    if (message.type === 'ready') {
+      this.#policy.onReady();
+      this.#wasEverReady = true;
+    }
+    this.#spec.onMessage(message);
+  }
+
+  #onExit(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
+    const wasEverReady = this.#wasEverReady;
+    const decision = this.#isRetired ? ({ restart: false } as const) : this.#policy.onDeath(livedMs);
+    if (decision.restart) {
+      this.#restartTimer = setTimeout(() => {
+        this.#restartTimer = null;
+        this.start();
+      }, decision.delayMs);
+    }
+    this.#spec.onExit({ code, signal, restarts: decision.restart, wasEverReady });
+    for (const resolve of this.#stopped.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,253 @@
+import type { BoundSocket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../runtime/logger.ts';
+import { handleSignals } from '../runtime/shutdown.ts';
+import {
+  type ChildName,
+  type ConfiguredProcesses,
+  EXIT_CONFIG,
+  type FromChild,
+  type ToChild,
+} from './child-messages.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { bindPublicAddress, portTaken } from './listen-address.ts';
+import { StartError } from './start-error.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, DEMO_HOST, type StartSettings } from './start-settings.ts';
+import { type ChildExit, SupervisedChild } from './supervised-child.ts';
+
+/** The control plane has nothing to finish but a reload and a few admin requests. */
+const CONTROL_STOP_MS = 10_000;
+
+export interface SupervisorOptions {
+  readonly planes: readonly ChildName[];
+  readonly settings: StartSettings;
+  readonly directory: DataDirectory;
+  /** Wait for the control plane to say what the configuration wants before the address is bound. */
+  readonly awaitsConfiguration: boolean;
+  readonly logger: Logger;
+  /** All planes serve, for the first time. */
+  readonly onReady: (ready: ReadyService) => void;
+}
+
+export interface ReadyService {
+  readonly host: string;
+  readonly port: number;
+  readonly demoKey: string | null;
+}
+
+/** `one-process`: the configuration has `sidecar: off`, nothing is running any more, and this process is to do it all. */
+export type SupervisorOutcome =
+  | { readonly type: 'stopped'; readonly exitCode: number }
+  | { readonly type: 'one-process'; readonly configured: ConfiguredProcesses };
+
+/**
+ * Binds the public address, starts the planes, starts again what dies or hangs, and stops them in order. Resolves when
+ * nothing runs any more.
+ *
+ *     starting ──all ready──► serving ──signal──► stopping ──► (resolved)
+ *         └── start failed, sidecar gave up, signal ──┘
+ *
+ * @throws {StartError} in words for the operator, when the address can't be had.
+ */
+export function supervise(options: SupervisorOptions): Promise<SupervisorOutcome> {
+  return new Supervisor(options).run();
+}
+
+class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #logger: Logger;
+  readonly #children: ReadonlyMap<ChildName, SupervisedChild>;
+  readonly #ready: Set<ChildName>;
+  readonly #outcome: PromiseWithResolvers<SupervisorOutcome>;
+  readonly #stopListening: PromiseWithResolvers<void>;
+  #bound: BoundSocket | null;
+  #demoKey: string | null;
+  #isServing: boolean;
+  #isStopping: boolean;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.#children = new Map(options.planes.map((name) => [name, this.#newChild(name)]));
+    this.#ready = new Set();
+    this.#outcome = Promise.withResolvers();
+    this.#stopListening = Promise.withResolvers();
+    this.#bound = null;
+    this.#demoKey = null;
+    this.#isServing = false;
+    this.#isStopping = false;
+  }
+
+  async run(): Promise<SupervisorOutcome> {
+    const removeHandlers = handleSignals({
+      onStop: (signal) => {
+        this.#logger.info('stopping', { signal });
+        this.#stop({ type: 'stopped', exitCode: 0 });
+      },
+      onForce: (signal) => this.#force(signal),
+      onReload: () => this.#children.get('control')?.send({ type: 'reload' }),
+    });
+    try {
+      if (!this.#options.awaitsConfiguration) await this.#bind(null);
+      // A signal may have come while a host name was looked up.
+      if (!this.#isStopping) {
+        this.#children.get('control')?.start();
+        if (!this.#options.awaitsConfiguration) this.#children.get('sidecar')?.start();
+      }
+      return await this.#outcome.promise;
+    } finally {
+      removeHandlers();
+      this.#closeSocket();
+    }
+  }
+
+  async #bind(configured: ConfiguredProcesses | null): Promise<void> {
+    if (!this.#children.has('sidecar')) return;
+    const { settings, planes } = this.#options;
+    const isDemo = settings.configPath === null && planes.includes('control');
+    const host = settings.host ?? configured?.host ?? (isDemo ? DEMO_HOST : DEFAULT_HOST);
+    const port = settings.port ?? configured?.port ?? DEFAULT_PORT;
+    const bound = await bindPublicAddress(host, port);
+    if (this.#isStopping) bound.close();
+    else this.#bound = bound;
+  }
+
+  #newChild(name: ChildName): SupervisedChild {
+    const { settings, directory } = this.#options;
+    return new SupervisedChild({
+      name,
+      args: ['--data-dir', directory.path],
+      startMessage: () => this.#startMessage(name),
+      listenFd: () => (name === 'sidecar' ? (this.#bound?.fd() ?? null) : null),
+      env: settings.env,
+      logger: this.#options.logger,
+      onMessage: (message) => this.#onMessage(name, message),
+      onExit: (exit) => this.#onExit(name, exit),
+    });
+  }
+
+  #startMessage(name: ChildName): ToChild {
+    const { settings, directory, awaitsConfiguration } = this.#options;
+    const paths = {
+      dataDirectory: directory.path,
+      controlSocketPath: directory.controlSocketPath,
+      adminSocketPath: directory.adminSocketPath,
+    };
+    if (name === 'sidecar') return { type: 'start-sidecar', options: { ...paths, log: settings.log } };
+    const { configPath, env, threads, log } = settings;
+    const reportsSettings = awaitsConfiguration && this.#bound === null;
+    return { type: 'start-control', options: { ...paths, configPath, env, threads, reportsSettings, log } };
+  }
+
+  #onMessage(name: ChildName, message: FromChild): void {
+    switch (message.type) {
+      case 'ready':
+        this.#onReady(name, message.demoKey);
+        return;
+      case 'settings':
+        this.#onSettings(message.settings);
+        return;
+      case 'stop-listening':
+        this.#stopListening.resolve();
+        return;
+      case 'port-taken':
+        this.#fail(portTaken(this.#bound?.address().port ?? 0));
+        return;
+      case 'hello':
+      case 'heartbeat':
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #onReady(name: ChildName, demoKey: string | null): void {
+    this.#ready.add(name);
+    this.#demoKey ??= demoKey;
+    if (this.#isServing || this.#ready.size < this.#children.size) return;
+    this.#isServing = true;
+    const address = this.#bound?.address();
+    this.#options.onReady({ host: address?.address ?? '', port: address?.port ?? 0, demoKey: this.#demoKey });
+  }
+
+  #onSettings(configured: ConfiguredProcesses): void {
+    if (this.#isStopping || this.#bound !== null) return;
+    if (!configured.sidecar && this.#options.settings.sidecar === null) {
+      this.#stop({ type: 'one-process', configured });
+      return;
+    }
+    this.#bind(configured).then(
+      () => this.#children.get('sidecar')?.start(),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #onExit(name: ChildName, exit: ChildExit): void {
+    if (this.#isStopping) return;
+    if (exit.code === EXIT_CONFIG && !exit.wasEverReady) {
+      // It has said why.
+      this.#stop({ type: 'stopped', exitCode: 1 });
+      return;
+    }
+    const how = exit.signal === null ? { code: exit.code } : { signal: exit.signal };
+    if (exit.restarts) {
+      this.#logger.error(`the ${name} process ended; it is started again`, how);
+      return;
+    }
+    this.#logger.error(`the ${name} process keeps ending; giving up`, how);
+    this.#stop({ type: 'stopped', exitCode: 1 });
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof StartError) process.stderr.write(`slipstream: ${error.message}\n`);
+    else this.#logger.error('start failed', { error });
+    this.#stop({ type: 'stopped', exitCode: 1 });
+  }
+
+  #stop(outcome: SupervisorOutcome): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#stopChildren().then(
+      () => this.#outcome.resolve(outcome),
+      (error: unknown) => this.#outcome.reject(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /**
+   * The sidecar first, while the control plane still answers its questions. It says when the listening socket may go, and
+   * this copy goes before its own: so nobody can connect whom it would not serve. How long requests in flight may take
+   * is its business; a sidecar that hangs is found by its heartbeat.
+   */
+  async #stopChildren(): Promise<void> {
+    for (const child of this.#children.values()) child.retire();
+    const sidecar = this.#children.get('sidecar');
+    if (sidecar?.isRunning === true) {
+      sidecar.send({ type: 'drain' });
+      await Promise.race([this.#stopListening.promise, sidecar.whenStopped()]);
+      this.#closeSocket();
+      sidecar.send({ type: 'finish-drain' });
+      await sidecar.whenStopped();
+    }
+    this.#closeSocket();
+    const control = this.#children.get('control');
+    if (control?.isRunning !== true) return;
+    control.send({ type: 'stop' });
+    const timeout = sleep(CONTROL_STOP_MS, 'late', { ref: false });
+    if ((await Promise.race([timeout, control.whenStopped()])) === 'late') {
+      this.#logger.error('the control process does not stop; it is killed');
+      control.kill();
+      await control.whenStopped();
+    }
+  }
+
+  #force(signal: NodeJS.Signals): void {
+    this.#logger.warn('second signal: stopping at once', { signal });
+    for (const child of this.#children.values()) child.kill();
+    this.#outcome.resolve({ type: 'stopped', exitCode: 1 });
+  }
+
+  #closeSocket(): void {
+    this.#bound?.close();
+    this.#bound = null;
+  }
+}
