@@ -23,8 +23,8 @@ const VALUE_END = 3;
  *                    │nameStart              │nameEnd
  *                    │lineStart                    │valueStart        │valueEnd   │lineEnd
  *
- * Valid until the next head begins, and only as long as `bytes` keeps its content: a caller that reads from the socket
- * into one buffer over and over calls `detach` first.
+ * Valid until the next head begins, and only as long as `bytes` keeps its content: a caller must not read from the
+ * socket into the same memory again while it needs the head.
  */
 export class HeaderTable {
   /** Number of field lines. */
@@ -98,15 +98,6 @@ export class HeaderTable {
 
   valueEnd(index: number): number {
     return this.#at(index, VALUE_END);
-  }
-
-  /** Copies the lines out of the chunk they arrived in, so that its memory may be written to again. */
-  detach(): void {
-    if (this.count === 0) return;
-    const start = this.lineStart(0);
-    const copy = allocateBytes(this.#end - start);
-    this.bytes.copy(copy, 0, start, this.#end);
-    this.moveTo(copy, -start);
   }
 
   /** For the parser: forgets the last head. */

@@ -18,6 +18,8 @@ export class MessageFacts {
   isChunked: boolean = false;
   saysClose: boolean = false;
   saysKeepAlive: boolean = false;
+  /** Connection has options other than `close`, `keep-alive` and `upgrade`: see connection-options.ts. */
+  namesHeaders: boolean = false;
   /** Connection names `upgrade`, and there is an Upgrade header. */
   saysUpgrade: boolean = false;
   hostCount: number = 0;
@@ -49,6 +51,7 @@ export class MessageFacts {
     this.isChunked = false;
     this.saysClose = false;
     this.saysKeepAlive = false;
+    this.namesHeaders = false;
     this.saysUpgrade = false;
     this.hostCount = 0;
     this.hostIndex = -1;
@@ -98,6 +101,7 @@ export class MessageFacts {
       if (list.elementEquals('close')) this.saysClose = true;
       else if (list.elementEquals('keep-alive')) this.saysKeepAlive = true;
       else if (list.elementEquals('upgrade')) this.#hasUpgradeOption = true;
+      else this.namesHeaders = true;
     }
   }
 

@@ -18,6 +18,8 @@ export interface RequestHead {
   readonly contentLength: number;
   /** What the client allows (RFC 9112 §9.3): 1.1 unless it says close, 1.0 if it says keep-alive and not close. */
   readonly keepAlive: boolean;
+  /** Connection may name headers that end here (RFC 9110 §7.6.1): ask `isNamedByConnection` before forwarding one. */
+  readonly connectionNamesHeaders: boolean;
   /** HTTP/1.0's `100-continue` is `none`, as RFC 9110 §10.1.1 wants it. */
   readonly expectation: 'none' | 'continue' | 'other';
   /** Connection names `upgrade` and there is an Upgrade header; never in HTTP/1.0 (RFC 9110 §7.8). */
@@ -37,6 +39,7 @@ export class RequestHeadRecord implements RequestHead {
   framing: 'none' | 'length' | 'chunked' = 'none';
   contentLength: number = -1;
   keepAlive: boolean = false;
+  connectionNamesHeaders: boolean = false;
   expectation: 'none' | 'continue' | 'other' = 'none';
   upgrade: boolean = false;
   headBytes: number = 0;

@@ -169,6 +169,7 @@ export class RequestParser {
       this.#body.beginNone();
     }
     head.keepAlive = !facts.saysClose && (head.minor === 1 || facts.saysKeepAlive);
+    head.connectionNamesHeaders = facts.namesHeaders;
     head.upgrade = facts.saysUpgrade && head.minor === 1;
     head.expectation = head.minor === 0 && facts.expectation === 'continue' ? 'none' : facts.expectation;
   }

@@ -13,6 +13,8 @@ export interface ResponseHead {
   readonly contentLength: number;
   /** The connection may carry another request after this answer (RFC 9112 §9.3). */
   readonly keepAlive: boolean;
+  /** Connection may name headers that end here (RFC 9110 §7.6.1): ask `isNamedByConnection` before forwarding one. */
+  readonly connectionNamesHeaders: boolean;
 }
 
 /** The same, writable: the parser's own view. */
@@ -23,6 +25,7 @@ export class ResponseHeadRecord implements ResponseHead {
   framing: Framing = 'none';
   contentLength: number = -1;
   keepAlive: boolean = false;
+  connectionNamesHeaders: boolean = false;
 
   constructor(headers: HeaderTable) {
     this.headers = headers;

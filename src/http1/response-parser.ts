@@ -165,11 +165,13 @@ export class ResponseParser {
     head.status = status;
     head.minor = minor;
     head.contentLength = -1;
+    head.connectionNamesHeaders = false;
 
     // Rule 2: whatever a successful answer to CONNECT says about framing is ignored.
     if (this.#requestMethod === 'CONNECT' && status >= 200 && status < 300) return this.#becomeTunnel();
     const broken = facts.read(head.headers, minor);
     if (broken !== null) return broken;
+    head.connectionNamesHeaders = facts.namesHeaders;
     if (status === SWITCHING_PROTOCOLS) return this.#isUpgradeAsked ? this.#becomeTunnel() : 'unasked_upgrade';
 
     head.keepAlive = !facts.saysClose && (minor === 1 || facts.saysKeepAlive);

@@ -27,7 +27,8 @@ const NOTHING: Bytes = allocateBytes(0);
 /**
  * Hands a section to its scanner and bounds its size. A section that lies whole in one chunk, as nearly all do, is
  * scanned where it is. Only one that is split is gathered in memory of its own, and scanned on when a line feed arrives:
- * so no line is scanned more than twice, however small the pieces, and the scanners need no state inside a line.
+ * so no line is scanned more than twice, however small the pieces, and the scanners need no state inside a line. (A
+ * fault in a line that was split is therefore found when the line's LF is there, or the limit is reached.)
  *
  *     chunk 1  POST / HTTP/1.1\r\nHost: exa          ──► scanned in place; "Host: exa" is no whole line
  *     own      POST / HTTP/1.1\r\nHost: exa|mple     ──► no line feed: wait
