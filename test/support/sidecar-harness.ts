@@ -124,6 +124,10 @@ export interface HarnessOptions {
   /** false: unknown keys are asked of the (scripted) control plane. */
   readonly complete?: boolean;
   readonly onMessage?: (message: ToControl, send: (message: ToSidecar) => void) => void;
+  /** What a sidecar is told after the handshake; as a rule the snapshot, then the key directory. */
+  readonly greeting?: (snapshot: ToSidecar, keys: ToSidecar) => readonly ToSidecar[];
+  /** That of an earlier harness, to start again where it stopped. */
+  readonly dataDirectory?: string;
 }
 
 /** A sidecar in this process, with a scripted control plane at the other end of real sockets. */
@@ -131,71 +135,114 @@ export interface SidecarHarness {
   readonly port: number;
   readonly sidecar: RunningSidecar;
   readonly dataDirectory: string;
+  readonly adminSocketPath: string;
   readonly logs: string[];
+  /** What the control plane was told. */
+  readonly messages: ToControl[];
   send(message: ToSidecar): void;
+  /** A new key directory file; answers the message that announces it. */
+  keyDirectory(keys: readonly KeyRecord[], sequence: number, complete?: boolean): ToSidecar;
   /** Every event in the journal so far. */
   journal(): UsageEvent[];
-  stop(): Promise<void>;
+  /** The journal's text. */
+  journalText(): string;
+  /** The control plane goes away, as if killed. */
+  stopControl(): Promise<void>;
+  startControl(): Promise<void>;
+  /** `keepData`: leaves the data directory for a next harness. */
+  stop(options?: { readonly keepData?: boolean }): Promise<void>;
 }
 
 export async function startSidecar(options: HarnessOptions): Promise<SidecarHarness> {
-  const dataDirectory = mkdtempSync(join(tmpdir(), 'slipstream-test-'));
+  const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'slipstream-test-'));
   const controlSocketPath = join(dataDirectory, 'control.sock');
-  const keysPath = join(dataDirectory, 'keys-1');
-  writeFileSync(keysPath, buildKeyDirectory(options.keys ?? [keyRecord(TEST_KEY)]));
+  const adminSocketPath = join(dataDirectory, 'admin.sock');
+  let directories = 0;
+  const keyDirectory = (keys: readonly KeyRecord[], sequence: number, complete = true): ToSidecar => {
+    directories += 1;
+    const path = join(dataDirectory, `keys-${directories}`);
+    writeFileSync(path, buildKeyDirectory(keys));
+    return { type: 'key-directory', path, sequence, complete };
+  };
+  const snapshotMessage: ToSidecar = { type: 'snapshot', snapshot: options.snapshot };
+  const keysMessage = keyDirectory(options.keys ?? [keyRecord(TEST_KEY)], 0, options.complete ?? true);
+  const greeting = options.greeting?.(snapshotMessage, keysMessage) ?? [snapshotMessage, keysMessage];
   const sockets = new Set<Socket>();
+  const messages: ToControl[] = [];
   const send = (message: ToSidecar): void => {
     for (const socket of sockets) socket.write(encodeFrame(message));
   };
-  const control = createServer((socket) => {
-    const decoder = new FrameDecoder<ToControl>();
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => undefined);
-    socket.write(
-      encodeFrame({ type: 'hello', protocol: CONTROL_PROTOCOL, role: 'control', pid: process.pid, version: 'test' }),
-    );
-    socket.write(encodeFrame({ type: 'snapshot', snapshot: options.snapshot }));
-    socket.write(
-      encodeFrame({ type: 'key-directory', path: keysPath, sequence: 0, complete: options.complete ?? true }),
-    );
-    socket.on('data', (chunk: Buffer) => {
-      for (const message of decoder.push(chunk)) options.onMessage?.(message, send);
+  const newControl = (): Server =>
+    createServer((socket) => {
+      const decoder = new FrameDecoder<ToControl>();
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      socket.on('error', () => undefined);
+      socket.write(
+        encodeFrame({ type: 'hello', protocol: CONTROL_PROTOCOL, role: 'control', pid: process.pid, version: 'test' }),
+      );
+      for (const message of greeting) socket.write(encodeFrame(message));
+      socket.on('data', (chunk: Buffer) => {
+        for (const message of decoder.push(chunk)) {
+          messages.push(message);
+          options.onMessage?.(message, send);
+        }
+      });
     });
-  });
+  let control = newControl();
   await listen(control, controlSocketPath);
   const logs: string[] = [];
   const logger = createLogger({ level: 'debug', format: 'json', name: 'test', write: (line) => logs.push(line) });
   const sidecar = await runSidecar({
     dataDirectory,
     controlSocketPath,
-    adminSocketPath: join(dataDirectory, 'admin.sock'),
+    adminSocketPath,
     listen: { host: '127.0.0.1', port: 0 },
     logger,
   });
+  const stopControl = async (): Promise<void> => {
+    const closed = new Promise((resolve) => control.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  const journalDirectory = join(dataDirectory, 'journal');
   return {
     port: sidecar.port,
     sidecar,
     dataDirectory,
+    adminSocketPath,
     logs,
+    messages,
     send,
-    journal: () => readJournal(join(dataDirectory, 'journal')),
-    stop: async () => {
+    keyDirectory,
+    journal: () => readJournal(journalDirectory),
+    journalText: () => readJournalText(journalDirectory),
+    stopControl,
+    startControl: async () => {
+      control = newControl();
+      await listen(control, controlSocketPath);
+    },
+    stop: async ({ keepData = false } = {}) => {
       await sidecar.beginDrain();
       await sidecar.finishDrain();
-      control.close();
-      for (const socket of sockets) socket.destroy();
-      rmSync(dataDirectory, { recursive: true, force: true });
+      if (control.listening) await stopControl();
+      if (!keepData) rmSync(dataDirectory, { recursive: true, force: true });
     },
   };
 }
 
 export function readJournal(directory: string): UsageEvent[] {
-  return readdirSync(directory)
-    .sort()
-    .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
+  return readJournalText(directory)
+    .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as UsageEvent);
+}
+
+function readJournalText(directory: string): string {
+  return readdirSync(directory)
+    .sort()
+    .map((name) => readFileSync(join(directory, name), 'utf8'))
+    .join('');
 }
 
 function listen(server: Server, path: string): Promise<void> {
