@@ -1,7 +1,7 @@
 import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
-import { HeaderId } from '../http1/header-id.ts';
+import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import type { UpstreamPool } from './upstream/upstream-pool.ts';
 import type { UpstreamPools } from './upstream/upstream-pools.ts';
@@ -16,9 +16,9 @@ export interface CompiledDeployment {
   readonly heads: Readonly<Record<EndpointName, string>>;
   /** Host and own headers alone, for requests whose path is only known at run time. */
   readonly headerBlock: string;
-  /** By `HeaderId`: 1 = a client header of this kind goes to this deployment. */
+  /** By `HeaderId`: does a client header of this kind go to this deployment (`ForwardRule`). */
   readonly forwards: Uint8Array;
-  /** Names of the headers that the deployment sets, lower case. */
+  /** Lower-case names that never come from the client: what the deployment sets, and the one that carries keys. */
   readonly ownNames: ReadonlySet<string>;
   /** Headers sent unless the client sends them: name and whole line. */
   readonly defaultLines: readonly (readonly [name: string, line: string])[];
@@ -70,6 +70,23 @@ const FORWARDED_HEADERS: readonly number[] = [
   HeaderId.Traceparent,
   HeaderId.Tracestate,
 ];
+
+/** What `forward_client_headers_to_llm_api` adds: the client's `x-` headers, but none that carries a key or is ours. */
+const X_HEADERS: readonly number[] = [
+  ...HEADER_NAMES.flatMap((name, id) => (name.startsWith('x-') ? [id] : [])),
+  HeaderId.XRatelimit,
+  HeaderId.XOther,
+].filter((id) => id !== HeaderId.XApiKey && id !== HeaderId.XGoogApiKey && id !== HeaderId.XLitellmApiKey);
+
+/** Many names under one id. */
+const FAMILIES: readonly number[] = [HeaderId.XStainless, HeaderId.XRatelimit, HeaderId.XOther];
+
+export const ForwardRule = {
+  Drop: 0,
+  Pass: 1,
+  /** Pass unless its name is in `ownNames`. */
+  Look: 2,
+} as const;
 
 /** Builds the frozen form that requests use. Pools are taken from `pools`, so they outlive snapshots. */
 export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools): CompiledSnapshot {
@@ -135,6 +152,8 @@ function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: S
     heads[name] = requestLine(spec, 'POST', ENDPOINTS[name].upstreamPath) + headerBlock;
   }
   const id = JSON.stringify(spec.id);
+  const ownNames = new Set(spec.headers.map(([name]) => name));
+  if (settings.keyHeaderName !== null) ownNames.add(settings.keyHeaderName);
   return Object.freeze({
     spec,
     weight: spec.weight,
@@ -142,8 +161,8 @@ function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: S
     pool,
     heads: Object.freeze(heads),
     headerBlock,
-    forwards: compileForwards(spec, settings),
-    ownNames: new Set(spec.headers.map(([name]) => name)),
+    forwards: compileForwards(ownNames, settings),
+    ownNames,
     defaultLines: spec.defaultHeaders.map(([name, value]) => [name, `${name}: ${value}\r\n`] as const),
     answerHeaders:
       `x-slipstream-model-id: ${spec.id}\r\nx-litellm-model-id: ${spec.id}\r\n` +
@@ -170,24 +189,14 @@ function compileHeaderBlock(spec: DeploymentSpec): string {
   return block;
 }
 
-function compileForwards(spec: DeploymentSpec, settings: SidecarSettings): Uint8Array {
+function compileForwards(ownNames: ReadonlySet<string>, settings: SidecarSettings): Uint8Array {
   const forwards = new Uint8Array(256);
-  for (const id of FORWARDED_HEADERS) forwards[id] = 1;
-  if (settings.forwardClientHeaders) forwards[HeaderId.XOther] = 1;
-  // What the deployment sets itself wins over the client's.
-  for (const [header] of spec.headers) {
-    const id = OWN_HEADER_IDS[header];
-    if (id !== undefined) forwards[id] = 0;
+  const ids = settings.forwardClientHeaders ? [...FORWARDED_HEADERS, ...X_HEADERS] : FORWARDED_HEADERS;
+  for (const id of ids) forwards[id] = ForwardRule.Pass;
+  for (const name of ownNames) {
+    const id = HEADER_NAMES.indexOf(name);
+    if (id !== -1) forwards[id] = ForwardRule.Drop;
+    else for (const family of FAMILIES) if (forwards[family] === ForwardRule.Pass) forwards[family] = ForwardRule.Look;
   }
   return forwards;
 }
-
-const OWN_HEADER_IDS: Readonly<Record<string, number>> = {
-  'content-type': HeaderId.ContentType,
-  accept: HeaderId.Accept,
-  'user-agent': HeaderId.UserAgent,
-  'anthropic-version': HeaderId.AnthropicVersion,
-  'anthropic-beta': HeaderId.AnthropicBeta,
-  'openai-beta': HeaderId.OpenaiBeta,
-  'idempotency-key': HeaderId.IdempotencyKey,
-};

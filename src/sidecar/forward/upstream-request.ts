@@ -2,7 +2,7 @@ import { asBytes, type Bytes } from '../../base/bytes.ts';
 import { planBodyEdits, type BodyEdit } from '../../domain/request/body-edits.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
-import { requestLine, type CompiledDeployment } from '../compiled-snapshot.ts';
+import { ForwardRule, requestLine, type CompiledDeployment } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
 import { bytesOf, type Outgoing } from './assemble.ts';
@@ -76,9 +76,9 @@ function clientHeaders(headers: HeaderTable, deployment: CompiledDeployment): st
   let lines = '';
   for (let index = 0; index < headers.count; index += 1) {
     const id = headers.id(index);
-    if (forwards[id] !== 1) continue;
-    // A name that the configuration sets (extra_headers) is the deployment's, not the client's.
-    if (id === HeaderId.XOther && deployment.ownNames.has(headers.name(index))) continue;
+    const rule = forwards[id];
+    if (rule === ForwardRule.Drop) continue;
+    if (rule === ForwardRule.Look && deployment.ownNames.has(headers.name(index))) continue;
     lines += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
   }
   for (const [name, line] of deployment.defaultLines) if (headers.findName(name) === -1) lines += line;
