@@ -37,6 +37,8 @@ export interface ConfiguredProcesses {
   readonly host: string | null;
   readonly port: number | null;
   readonly sidecar: boolean;
+  /** Null where nothing is said. */
+  readonly threads: number | null;
 }
 
 export type ToChild =

@@ -2,8 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { ConfiguredProcesses } from './child-messages.ts';
 import type { Environment } from './start-settings.ts';
 
-/** In any spelling, a configuration that sets host, port or `sidecar` has one of these words in its text. */
-const TELLING_WORDS = /slipstream|include|environment_variables/i;
+/**
+ * A file that sets host, port or `sidecar` itself has both of these in its text; `\x` and `\u` could spell them in a
+ * quoted key.
+ */
+const SECTION = /slipstream|\\[xuU]/;
+const SETTING = /\b(?:host|port|sidecar)\b|\\[xuU]/;
+/** Or it leaves the matter to another file, or to variables. */
+const ELSEWHERE = /\b(?:include|environment_variables)\b/;
 
 /**
  * Whether a configuration may decide about host, port or number of processes. When not, nobody has to wait for it to be
@@ -11,7 +17,8 @@ const TELLING_WORDS = /slipstream|include|environment_variables/i;
  */
 export function mayConfigureProcesses(configPath: string): boolean {
   try {
-    return TELLING_WORDS.test(readFileSync(configPath, 'utf8'));
+    const text = readFileSync(configPath, 'utf8');
+    return ELSEWHERE.test(text) || (SECTION.test(text) && SETTING.test(text));
   } catch {
     return false;
   }
@@ -28,7 +35,8 @@ export async function readConfiguredProcesses(
     import('../control/config/resolve-settings.ts'),
   ]);
   const findings = new Findings();
-  const { values } = resolveSettings(loadConfigSource(configPath, env, findings), {}, findings);
+  const { values, list } = resolveSettings(loadConfigSource(configPath, env, findings), {}, findings);
   if (findings.errors.length > 0) return null;
-  return { host: values.host, port: values.port, sidecar: values.sidecar };
+  const isSet = list.some(({ path, origin }) => path === 'threads' && origin.source !== 'default');
+  return { host: values.host, port: values.port, sidecar: values.sidecar, threads: isSet ? values.threads : null };
 }

@@ -75,7 +75,7 @@ function takeLock(directory: string, plane: PlaneName): DatabaseSync {
   let lock: DatabaseSync | null = null;
   try {
     lock = new DatabaseSync(lockPath, { timeout: 0 });
-    lock.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
     chmodSync(lockPath, 0o600);
     heldLocks.add(lock);

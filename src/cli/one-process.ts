@@ -68,13 +68,16 @@ interface Planes {
 
 async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof createLogger>): Promise<Planes> {
   const { settings, directory } = options;
-  const { configPath, env, threads } = settings;
+  const { configPath, env } = settings;
   const paths = {
     dataDirectory: directory.path,
     controlSocketPath: directory.controlSocketPath,
     adminSocketPath: directory.adminSocketPath,
   };
-  const { host, port } = await freeAddress(options);
+  const configured = await configuredProcesses(options);
+  const { host, port } = await freeAddress(settings, configured);
+  // One process, one thread: the request path is the same code on this very loop. More only where someone asks for it.
+  const threads = settings.threads ?? configured?.threads ?? 1;
   const loading = import('../sidecar/sidecar-main.ts');
   try {
     const control = await startControlPlane({ ...paths, configPath, env, threads }, logger.child({ plane: 'control' }));
@@ -95,18 +98,21 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
   }
 }
 
+async function configuredProcesses({ settings, configured }: OneProcessOptions): Promise<ConfiguredProcesses | null> {
+  if (configured !== null || settings.configPath === null) return configured;
+  return readConfiguredProcesses(settings.configPath, settings.env);
+}
+
 /** A port that is taken is known before anything is started. */
-async function freeAddress(options: OneProcessOptions): Promise<{ host: string; port: number }> {
-  const { settings } = options;
-  let { configured } = options;
-  if (configured === null && settings.configPath !== null) {
-    configured = await readConfiguredProcesses(settings.configPath, settings.env);
-  }
+async function freeAddress(
+  settings: StartSettings,
+  configured: ConfiguredProcesses | null,
+): Promise<{ host: string; port: number }> {
   const isDemo = settings.configPath === null;
   const host = settings.host ?? configured?.host ?? (isDemo ? DEMO_HOST : DEFAULT_HOST);
   const port = settings.port ?? configured?.port ?? DEFAULT_PORT;
   const bound = await bindPublicAddress(host, port);
-  const address = bound.address();
+  const { address } = bound.address();
   bound.close();
-  return { host: address.address, port };
+  return { host: address, port };
 }

@@ -2,27 +2,20 @@ import { startHeartbeat } from '../runtime/heartbeat.ts';
 import type { FromChild, ToChild } from './child-messages.ts';
 import { UsageError } from './command-line.ts';
 
-/** systemd and Kubernetes may signal every process of the service: the supervisor's word is waited for this long. */
-const SIGNAL_GRACE_MS = 1000;
-
 /** A child's end of the channel to its supervisor. */
 export class SupervisorLink {
-  readonly #onStop: () => void;
-
   /**
-   * @param onStop is called once, when the supervisor has gone, or someone sent this very process SIGTERM: finish what
-   * is in flight and exit.
+   * @param onStop is called once, when the supervisor has gone: finish what is in flight and exit.
    * @throws {UsageError} when there is no supervisor.
    */
   constructor(command: string, onStop: () => void) {
     if (process.send === undefined) {
       throw new UsageError(`slipstream ${command}: --child is for the supervisor; leave it out`);
     }
-    this.#onStop = onStop;
-    process.once('disconnect', () => this.#onStop());
-    // Ctrl-C reaches all processes of a terminal; the supervisor decides.
-    process.on('SIGINT', () => undefined).on('SIGHUP', () => undefined);
-    process.once('SIGTERM', () => setTimeout(() => this.#onStop(), SIGNAL_GRACE_MS));
+    process.once('disconnect', onStop);
+    // Ctrl-C reaches all processes of a terminal, systemd's SIGTERM all of a service: the supervisor says when and in
+    // which order to stop. (SIGKILL is there for a single process that is to be replaced.)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
   }
 
   /** From now on messages come and heartbeats go. */
