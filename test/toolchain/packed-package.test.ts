@@ -45,7 +45,7 @@ void describe('the packed package', () => {
   });
 
   test('npx slipstream --version', () => {
-    assert.equal(run(['npx', 'slipstream', '--version'], { cwd: folder.path }).trim(), version);
+    assert.equal(run(['npx', 'slipstream', '--version'], { cwd: folder.path }).trim(), `slipstream ${version}`);
   });
 
   test('the command starts, answers and ends', async () => {
