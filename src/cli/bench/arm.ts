@@ -32,7 +32,7 @@ export interface ArmRound {
   readonly processes: readonly { readonly command: string; readonly cpuMicrosPerRequest: number }[];
 }
 
-export function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null): LoadSpec {
+function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null): LoadSpec {
   const request = buildRequest(arm.target, shape);
   return {
     host: arm.target.host,

@@ -11,6 +11,7 @@ import { gatewayConfig, type GatewayConfig } from './gateway-config.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const MOCK_PROCESS = fileURLToPath(new URL('../mock/mock-process.ts', import.meta.url));
 const LAUNCHER = join(ROOT, 'bin', 'slipstream.js');
+const HAPROXY = 'haproxy';
 const HAPROXY_CONFIG = join(ROOT, 'bench', 'haproxy', 'overhead.cfg');
 const START_TIMEOUT_MS = 30_000;
 
@@ -33,7 +34,7 @@ export async function startMockProcess(flags: readonly string[], cpus: string | 
 
 /** First line of `haproxy -v`. @throws {BenchError} when there is none to run. */
 export function haproxyVersion(): string {
-  const result = spawnSync('haproxy', ['-v'], { encoding: 'utf8' });
+  const result = spawnSync(HAPROXY, ['-v'], { encoding: 'utf8' });
   if (result.status !== 0) throw new BenchError('--against haproxy: no haproxy found on the PATH');
   if (!existsSync(HAPROXY_CONFIG)) throw new BenchError(`--against haproxy needs ${HAPROXY_CONFIG} of the repository`);
   return result.stdout.split('\n')[0] ?? '';
@@ -41,7 +42,7 @@ export function haproxyVersion(): string {
 
 export async function startHaproxy(name: string, mockPort: number, cpus: string | null): Promise<BenchServer> {
   const port = await findFreePort();
-  const child = new BenchChild(name, ['haproxy', '-db', '-f', HAPROXY_CONFIG], {
+  const child = new BenchChild(name, [HAPROXY, '-db', '-f', HAPROXY_CONFIG], {
     cpus,
     env: { BENCH_LISTEN_PORT: String(port), BENCH_MOCK_PORT: String(mockPort) },
   });

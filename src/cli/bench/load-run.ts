@@ -2,14 +2,17 @@ import { FrameReader } from './frame-reader.ts';
 import { LatencyRecorder } from './latency-recorder.ts';
 import { LoadConnection, type LoadConnectionOwner } from './load-connection.ts';
 import type { LoadResult, LoadSpec } from './load-spec.ts';
+import { LoadTicker } from './load-ticker.ts';
 import { nowNs } from './monotonic-clock.ts';
 import { readCpuSeconds } from './process-stats.ts';
 import { ReplyReader } from './reply-reader.ts';
 
 /** A request written this long after its instant, though a connection was free, was held up by this process. */
 const LATE_NS = 1e6;
-/** Before this much is left until the next instant the process sleeps; a timer can be more than 1 ms late. */
-const SPIN_NS = 3e6;
+/** A wake-up may come this long before its instant; until then the loop polls. */
+const LONGEST_POLL_NS = 300_000;
+/** The same where wake-ups aim at the instant itself: what a clock's rounding can make of it. */
+const LONGEST_CATCH_NS = 20_000;
 const WATCH_INTERVAL_MS = 50;
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_NOTES = 5;
@@ -19,11 +22,11 @@ const RUNS = 1e4;
 
 /**
  * Sends one load and measures it. Open loop: the instants of all requests are fixed beforehand, and a latency counts
- * from the instant, so waiting for a free connection or for a late tick is part of it (no coordinated omission). Between
- * instants the process polls instead of sleeping: timers of 1 ms would be coarser than what is measured.
+ * from the instant, so waiting for a free connection or for a late wake-up is part of it (no coordinated omission).
  */
 export class LoadRun implements LoadConnectionOwner {
   readonly #spec: LoadSpec;
+  readonly #ticker: LoadTicker;
   readonly #connections: LoadConnection[] = [];
   readonly #idle: LoadConnection[] = [];
   readonly #latency = new LatencyRecorder();
@@ -45,12 +48,14 @@ export class LoadRun implements LoadConnectionOwner {
   #endNs = 0;
   #lastReplyNs = 0;
   #isRunning = false;
+  #isPolling = false;
   #isCounted = false;
   #finish: () => void = () => {};
   readonly #tick = (): void => this.#sendDue();
 
-  constructor(spec: LoadSpec) {
+  constructor(spec: LoadSpec, ticker: LoadTicker) {
     this.#spec = spec;
+    this.#ticker = ticker;
     for (let i = 0; i < spec.connections; i++) {
       const frames = spec.isStream ? new FrameReader((ns) => this.#isCounted && this.#frame.record(ns)) : null;
       this.#connections.push(new LoadConnection(spec, this, new ReplyReader(frames, false)));
@@ -135,20 +140,27 @@ export class LoadRun implements LoadConnectionOwner {
     this.#total = qps === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.round(qps * seconds));
     this.#intervalNs = qps === 0 ? 0 : 1e9 / qps;
     this.#startNs = nowNs() + 1e6;
+    this.#isPolling = LoadTicker.pollsBefore(this.#intervalNs);
     this.#endNs = this.#startNs + seconds * 1e9;
     this.#isRunning = true;
     const watch = setInterval(() => this.#giveUpOnSlow(), WATCH_INTERVAL_MS);
     await new Promise<void>((resolve) => {
       this.#finish = resolve;
       if (qps === 0) this.#startClosedLoop();
-      else this.#sendDue();
+      else this.#startOpenLoop();
     });
     this.#isRunning = false;
+    this.#ticker.stop();
     clearInterval(watch);
   }
 
   #startClosedLoop(): void {
     for (const connection of this.#idle.splice(0)) this.#send(connection, nowNs());
+  }
+
+  #startOpenLoop(): void {
+    const schedule = { startNs: this.#startNs, intervalNs: this.#intervalNs, total: this.#total };
+    this.#ticker.start(schedule, this.#tick);
   }
 
   #sendDue(): void {
@@ -165,8 +177,7 @@ export class LoadRun implements LoadConnectionOwner {
     }
     if (this.#due >= this.#total) return;
     const waitNs = this.#startNs + this.#due * this.#intervalNs - nowNs();
-    if (waitNs > SPIN_NS) setTimeout(this.#tick, Math.floor((waitNs - SPIN_NS / 2) / 1e6));
-    else setImmediate(this.#tick);
+    if (waitNs < (this.#isPolling ? LONGEST_POLL_NS : LONGEST_CATCH_NS)) setImmediate(this.#tick);
   }
 
   #send(connection: LoadConnection, scheduledNs: number): void {
@@ -176,9 +187,7 @@ export class LoadRun implements LoadConnectionOwner {
 
   #countEnd(): void {
     this.#ended++;
-    const isOver =
-      this.#spec.qps === 0 ? nowNs() >= this.#endNs && this.#ended >= this.#sent : this.#ended >= this.#total;
-    if (isOver && this.#isRunning) this.#finish();
+    this.#finishIfOver();
   }
 
   #finishIfOver(): void {
@@ -195,6 +204,7 @@ export class LoadRun implements LoadConnectionOwner {
     }
     this.#finishIfOver(); // a closed loop whose connections are all lost has no other way to notice
     if (this.#spec.qps === 0) return;
+    this.#sendDue(); // should a wake-up have been lost
     while (this.#sent < this.#due && this.#startNs + this.#sent * this.#intervalNs < limitNs) {
       this.#sent++;
       this.#fail('no connection', 'no connection became free in time');

@@ -4,7 +4,7 @@ const WORDS =
   );
 
 /** One word and a space per token: about what a provider's tokens look like. */
-export function tokenText(index: number): string {
+function tokenText(index: number): string {
   return `${WORDS[index % (WORDS.length - 1)]} `;
 }
 
@@ -15,7 +15,7 @@ export function fillerText(bytes: number): string {
 }
 
 /** The pieces of a reply's text, one per token; with `replyBytes` all together that long (at least one byte each). */
-export function tokenTexts(tokens: number, replyBytes: number): string[] {
+function tokenTexts(tokens: number, replyBytes: number): string[] {
   const texts: string[] = [];
   if (replyBytes === 0) {
     for (let i = 0; i < tokens; i++) texts.push(tokenText(i));

@@ -60,7 +60,7 @@ function responseObject(context: ReplyContext, status: Status, output: readonly 
   };
 }
 
-export function responsesUsage(inputTokens: number, outputTokens: number): object {
+function responsesUsage(inputTokens: number, outputTokens: number): object {
   return {
     input_tokens: inputTokens,
     input_tokens_details: { cached_tokens: 0 },

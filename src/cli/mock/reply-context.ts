@@ -13,7 +13,7 @@ export interface ReplyContext {
 }
 
 /** The text of a whole reply: the nonce, then filler. */
-export function replyText(context: ReplyContext): string {
+function replyText(context: ReplyContext): string {
   return `${NONCE} ${tokenTexts(context.settings.tokens, 0).join('')}`;
 }
 

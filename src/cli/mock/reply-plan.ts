@@ -45,7 +45,7 @@ export const ANTHROPIC_HEADERS =
   'anthropic-organization-id: 00000000-0000-4000-8000-000000000000\r\n' +
   'anthropic-ratelimit-requests-limit: 10000\r\nanthropic-ratelimit-requests-remaining: 9999\r\n';
 
-export function vendorHeaders(envelope: ErrorEnvelope): string {
+function vendorHeaders(envelope: ErrorEnvelope): string {
   return envelope === 'openai' ? OPENAI_HEADERS : ANTHROPIC_HEADERS;
 }
 
