@@ -87,7 +87,10 @@ export class SseScanner {
     if (this.#atStreamStart && bytes[i] === 0xef && bytes[i + 1] === 0xbb && bytes[i + 2] === 0xbf) i += 3;
     while (i < end) {
       // Fast case: an empty line ends the event, no search needed.
-      if (bytes[i] === LINE_FEED || bytes[i] === CARRIAGE_RETURN) return this.#endEvent(bytes, i, end);
+      if (bytes[i] === LINE_FEED || bytes[i] === CARRIAGE_RETURN) {
+        this.#atStreamStart = false;
+        return this.#endEvent(bytes, i, end);
+      }
       const stop = this.#lineEnd(bytes, i);
       if (stop === NONE) {
         this.#readLine(bytes, i, end);
@@ -107,6 +110,7 @@ export class SseScanner {
     this.begin();
     this.scanEvent(bytes, 0, end);
     this.begin();
+    this.#atStreamStart = false;
     this.#mayOweLf = mayOweLf; // of the bytes that came last, not of the copy
   }
 
@@ -161,7 +165,6 @@ export class SseScanner {
     const next = this.#nextLine(bytes, stop, end);
     this.#mayOweLf = this.#afterCr;
     this.#afterCr = false;
-    this.#atStreamStart = false;
     this.#lineIsEmpty = true;
     return next;
   }

@@ -20,6 +20,7 @@ const CARRIAGE_RETURN = 0x0d;
  * `response.completed` or `image_generation.completed`, with the usage behind megabytes of base64.
  */
 export class OversizeEventReader {
+  hasData: boolean;
   #type: string;
   readonly #outer: JsonObjectScanner;
   readonly #typeCapture: JsonValueCapture;
@@ -30,6 +31,7 @@ export class OversizeEventReader {
   #isOpen: boolean;
 
   constructor() {
+    this.hasData = false;
     this.#type = '';
     this.#outer = new JsonObjectScanner(OUTER_KEYS);
     this.#typeCapture = new JsonValueCapture(TYPE, MAX_TYPE_BYTES);
@@ -53,6 +55,7 @@ export class OversizeEventReader {
 
   /** Begins with what came of the event so far, as `sse` has scanned it. */
   start(shape: UsageShape, bytes: Bytes, sse: SseScanner): void {
+    this.hasData = sse.dataLines > 0;
     this.#type = '';
     this.#outer.reset();
     this.#typeCapture.reset();

@@ -171,14 +171,9 @@ export class StreamEventReader {
     }
   }
 
-  /** As `read`, for an event that is relayed as it is whatever it says. */
-  readUnedited(bytes: Bytes, sse: SseScanner): 'keep' {
-    this.read(bytes, sse);
-    return 'keep';
-  }
-
   /** Takes over what could be read of an event that was too long to be kept. */
   readOversize(event: OversizeEventReader): void {
+    if (!event.hasData) return;
     this.eventCount += 1;
     this.#note(event.type === 'error' || event.type === 'response.failed');
     if (LAST_TYPES.has(event.type)) this.done = true;

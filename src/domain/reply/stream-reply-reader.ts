@@ -123,8 +123,14 @@ export class StreamReplyReader {
   /** `#run` moves on with what is appended to `out`. */
   #relayEvent(bytes: Bytes, start: number, end: number, out: Bytes[]): void {
     const events = this.#events;
-    const isOversize = end - start > MAX_EDITED_EVENT_BYTES; // as if it had come in pieces
-    const verdict = isOversize ? events.readUnedited(bytes, this.#sse) : events.read(bytes, this.#sse);
+    if (end - start > MAX_EDITED_EVENT_BYTES) {
+      // As if it had come in pieces.
+      this.#lastWasDropped = false;
+      this.#oversize.start(events.shape, bytes.subarray(0, end), this.#sse);
+      events.readOversize(this.#oversize);
+      return;
+    }
+    const verdict = events.read(bytes, this.#sse);
     this.#lastWasDropped = verdict === 'drop';
     switch (verdict) {
       case 'keep':
@@ -204,7 +210,7 @@ export class StreamReplyReader {
     this.#sse.scanWhole(carry, carry.length);
     if (!this.#isHeld) {
       this.#lastWasDropped = false;
-      this.#events.readUnedited(carry, this.#sse);
+      this.#events.read(carry, this.#sse);
       return;
     }
     const { length } = carry;
