@@ -15,7 +15,7 @@ export function fillerText(bytes: number): string {
 }
 
 /** The pieces of a reply's text, one per token; with `replyBytes` all together that long (at least one byte each). */
-function tokenTexts(tokens: number, replyBytes: number): string[] {
+export function tokenTexts(tokens: number, replyBytes: number): string[] {
   const texts: string[] = [];
   if (replyBytes === 0) {
     for (let i = 0; i < tokens; i++) texts.push(tokenText(i));
