@@ -3,6 +3,7 @@ import type { Bytes } from '../../base/bytes.ts';
 import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
 import { HeaderId } from '../../http1/header-id.ts';
+import type { HeaderTable } from '../../http1/header-table.ts';
 import { resolveModel } from '../compiled-snapshot.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
@@ -65,8 +66,7 @@ function acceptBody(exchange: Exchange): void {
     return;
   }
   if (route.kind === 'llm') {
-    const encoding = head.headers.text(HeaderId.ContentEncoding);
-    exchange.encoding = encoding === null || encoding.toLowerCase() === 'identity' ? null : encoding.toLowerCase();
+    exchange.encoding = contentEncoding(head.headers);
     exchange.scanner.reset();
   }
   if (head.expectation === 'continue' && head.framing !== 'none' && head.minor === 1)
@@ -233,6 +233,17 @@ function needsNoKey(exchange: Exchange): boolean {
   const { route, snapshot } = exchange;
   if (route.kind === 'metrics') return !snapshot.settings.metricsRequireKey;
   return route.kind === 'liveness' || route.kind === 'readiness';
+}
+
+/** Lower case; null for none. Several lines are one list (RFC 9110 §5.3), which no decoder has as its name. */
+function contentEncoding(headers: HeaderTable): string | null {
+  const first = headers.find(HeaderId.ContentEncoding);
+  if (first === -1) return null;
+  let encoding = headers.value(first).toLowerCase();
+  for (let index = first + 1; index < headers.count; index += 1) {
+    if (headers.id(index) === HeaderId.ContentEncoding) encoding += `, ${headers.value(index).toLowerCase()}`;
+  }
+  return encoding === 'identity' ? null : encoding;
 }
 
 function accessDenied(exchange: Exchange, model: string): GatewayError {
