@@ -64,6 +64,7 @@ export default defineConfig({
     'unicorn/consistent-function-scoping': 'off', // a helper next to its only use reads better
     'promise/always-return': 'off',
     'import/no-unassigned-import': 'off',
+    'import/no-named-as-default-member': 'off', // `fc` of fast-check, `fs` in tests that patch it
     'typescript/no-unsafe-type-assertion': 'off', // bytes and JSON from outside are asserted after a check
     'typescript/no-unnecessary-type-parameters': 'off',
   },

@@ -59,14 +59,21 @@ interface StartOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly port: number;
   readonly withinMs: number;
+  /** In a process group of its own, as a terminal starts it. */
+  readonly detached?: boolean;
   isUp(output: string): boolean;
 }
 
 /** Starts a gateway and waits until it is up by the caller's measure. */
 export async function startCommand(command: readonly string[], options: StartOptions): Promise<Running> {
-  const { cwd, env, port, withinMs } = options;
+  const { cwd, env, port, withinMs, detached = false } = options;
   const [program = '', ...args] = command;
-  const child = spawn(program, args, { cwd, env: env ?? userEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    cwd,
+    env: env ?? userEnvironment(),
+    detached,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
   const collect = (chunk: Buffer): void => void (text += chunk.toString());
   child.stdout.on('data', collect);
@@ -84,7 +91,7 @@ export async function startCommand(command: readonly string[], options: StartOpt
 /** Starts the demo gateway on a free port with this command, and waits until it has printed its curl line. */
 export async function startGateway(
   command: readonly string[],
-  options: { cwd: string; env?: NodeJS.ProcessEnv },
+  options: Pick<StartOptions, 'cwd' | 'env' | 'detached'>,
 ): Promise<Running> {
   const port = await findFreePort();
   return startCommand(
@@ -106,14 +113,24 @@ export function runPrintedCurl(running: Running): { readonly choices?: readonly 
   return JSON.parse(answer) as { choices?: unknown[] };
 }
 
-/** SIGTERM to the process that the user started; it must exit with 0 in time and leave no one on the port. */
-export async function stopGateway({ child, port, output }: Running, pid = Number(child.pid)): Promise<void> {
+/** SIGTERM to the process that the user started. */
+export async function stopGateway(running: Running, pid = Number(running.child.pid)): Promise<void> {
+  await stopBy('SIGTERM', running, pid);
+}
+
+/** What Ctrl-C does: SIGINT to npm and all that it started. */
+export async function pressCtrlC(running: Running): Promise<void> {
+  await stopBy('SIGINT', running, -Number(running.child.pid));
+}
+
+/** It must exit with 0 in time, with all processes that write to its output, and leave no one on the port. */
+async function stopBy(signal: NodeJS.Signals, { child, port, output }: Running, pid: number): Promise<void> {
   const closed = once(child, 'close') as Promise<[number | null, string | null]>;
-  process.kill(pid, 'SIGTERM');
+  process.kill(pid, signal);
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
-  const [code, signal] = await closed;
+  const [code, endedBy] = await closed;
   clearTimeout(timer);
-  assert.deepEqual({ code, signal }, { code: 0, signal: null }, output());
+  assert.deepEqual({ code, endedBy }, { code: 0, endedBy: null }, output());
   await assert.rejects(connectTo(port), /ECONNREFUSED/, `someone still listens on ${port}`);
 }
 

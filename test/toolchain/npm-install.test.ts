@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import {
   cloneHead,
   makeTemporaryFolder,
+  pressCtrlC,
   run,
   runPrintedCurl,
   startGateway,
@@ -33,7 +34,7 @@ for (const version of NPM_VERSIONS) {
     after(() => tools[Symbol.dispose]());
 
     for (const { name, args, env } of variants) {
-      test(`${name}, start, curl, SIGTERM`, async () => {
+      test(`${name}, start, curl, SIGTERM; again, Ctrl-C`, async () => {
         using folder = makeTemporaryFolder('install');
         const cwd = cloneHead(folder);
         run(npm('ci', ...args), { cwd, env: userEnvironment(env) });
@@ -42,6 +43,14 @@ for (const version of NPM_VERSIONS) {
         const running = await startGateway(npm('start', '--', '--port', '{port}'), { cwd, env: userEnvironment(env) });
         assert.equal(runPrintedCurl(running).choices?.length, 1);
         await stopGateway(running);
+
+        const again = await startGateway(npm('start', '--', '--port', '{port}'), {
+          cwd,
+          env: userEnvironment(env),
+          detached: true,
+        });
+        assert.equal(runPrintedCurl(again).choices?.length, 1);
+        await pressCtrlC(again);
         assert.equal(run(['git', 'status', '--porcelain'], { cwd }), '', 'a start left files that git sees');
       });
     }
