@@ -354,7 +354,8 @@ describe('headers to the provider', () => {
       'openai-organization: org-client',
       'openai-project: proj-client',
       'te: trailers',
-      'connection: keep-alive',
+      'connection: keep-alive, X-Stainless-Hop',
+      'x-stainless-hop: 1',
       'keep-alive: timeout=5',
       'proxy-authorization: Basic x',
     ];

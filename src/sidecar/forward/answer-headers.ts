@@ -4,6 +4,7 @@ import { HeaderId } from '../../http1/header-id.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import { statusLine } from '../../http1/serializer.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { connectionOptions } from './connection-options.ts';
 import { isHopByHop } from './upstream-request.ts';
 
 /** Provider headers that never reach a client (decisions.md, "Headers to the client"). */
@@ -26,11 +27,13 @@ for (const id of [
  */
 export function providerHeaders(head: ResponseHead, echo: boolean): string {
   const { headers } = head;
+  const dropped = connectionOptions(headers);
   let lines = statusLine(head.status);
   let echoed = '';
   for (let index = 0; index < headers.count; index += 1) {
     const id = headers.id(index);
     if (WITHHELD[id] === 1 || isHopByHop(id)) continue;
+    if (dropped !== null && dropped.has(headers.name(index))) continue;
     const line = headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
     lines += line;
     if (echo) echoed += `llm_provider-${line}`;

@@ -6,6 +6,7 @@ import { ForwardRule, requestLine, type CompiledDeployment } from '../compiled-s
 import type { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
 import { bytesOf, type Outgoing } from './assemble.ts';
+import { connectionOptions } from './connection-options.ts';
 
 /** The request as `deployment` gets it: its head, the client's allowed headers, the body with its edits. */
 export function upstreamRequest(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string): Outgoing {
@@ -38,9 +39,11 @@ function plainRequest(exchange: Exchange, deployment: CompiledDeployment): Outgo
 export function adminRequest(exchange: Exchange): Outgoing {
   const { method, target, headers, path, query } = exchange.head;
   const origin = target.startsWith('/') ? target : query === '' ? path : `${path}?${query}`;
+  const dropped = connectionOptions(headers);
   let head = `${method} ${origin} HTTP/1.1\r\n`;
   for (let index = 0; index < headers.count; index += 1) {
     if (isHopByHop(headers.id(index))) continue;
+    if (dropped !== null && dropped.has(headers.name(index))) continue;
     head += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
   }
   if (exchange.body.length > 0 || (method !== 'GET' && method !== 'HEAD')) {
@@ -73,12 +76,14 @@ for (const id of [
 
 function clientHeaders(headers: HeaderTable, deployment: CompiledDeployment): string {
   const { forwards } = deployment;
+  const dropped = connectionOptions(headers);
   let lines = '';
   for (let index = 0; index < headers.count; index += 1) {
     const id = headers.id(index);
     const rule = forwards[id];
     if (rule === ForwardRule.Drop) continue;
     if (rule === ForwardRule.Look && deployment.ownNames.has(headers.name(index))) continue;
+    if (dropped !== null && dropped.has(headers.name(index))) continue;
     lines += headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
   }
   for (const [name, line] of deployment.defaultLines) if (headers.findName(name) === -1) lines += line;
