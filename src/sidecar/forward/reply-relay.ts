@@ -153,7 +153,9 @@ export class ReplyRelay {
     const exchange = this.#exchange;
     let headers = this.#providerHeaders + gatewayHeaders(exchange);
     let framing: AnswerFraming = exchange.head.minor === 0 ? 'close' : 'chunked';
-    if (this.#contentLength !== -1 && this.mode !== 'events' && this.#json === null) {
+    // Splicing a model's name may change the length; nothing else does.
+    const mayEdit = this.mode === 'events' || (this.#json !== null && this.#replyModel !== null);
+    if (this.#contentLength !== -1 && !mayEdit) {
       framing = 'length';
       headers += `content-length: ${this.#contentLength}\r\n`;
     }
