@@ -27,28 +27,22 @@ const ONLY_STRATEGY = 'simple-shuffle';
 /** Every key outside `slipstream:`, in the order of the file, with what becomes of it. */
 export function reportKeys(root: MapNode): KeyReport[] {
   const reports = new Map<string, KeyReport>();
+  const count = (path: string, position: Position, { status, note }: KeyVerdict): void => {
+    const known = reports.get(path);
+    const isWorse = known === undefined || (known.status === 'honoured' && status !== 'honoured');
+    const base = isWorse ? { path, position, status, note } : known;
+    reports.set(path, { ...base, count: (known?.count ?? 0) + 1 });
+  };
   const add = (section: LitellmSection, prefix: string, node: ConfigNode | null): void => {
     for (const [key, { keyPosition, node: value }] of entriesOf(node)) {
-      const path = prefix + key;
-      const { status, note } = statusOf(section, key, value);
-      const known = reports.get(path);
-      const isWorse = known === undefined || (known.status === 'honoured' && status !== 'honoured');
-      const base = isWorse ? { path, position: keyPosition, status, note } : known;
-      reports.set(path, { ...base, count: (known?.count ?? 0) + 1 });
+      count(prefix + key, keyPosition, verdictOf(section, key, value));
     }
   };
   add('', '', root);
   for (const item of itemsOf(nodeAt(root, ['model_list']))) {
     for (const [key, { keyPosition }] of entriesOf(item)) {
-      const path = `model_list[].${key}`;
-      if (key in modelEntrySchema.shape || reports.has(path)) continue;
-      reports.set(path, {
-        path,
-        position: keyPosition,
-        count: 1,
-        status: 'unknown',
-        note: hint('litellm_params', key),
-      });
+      if (key in modelEntrySchema.shape) continue;
+      count(`model_list[].${key}`, keyPosition, { status: 'unknown', note: hint('', key) });
     }
     add('litellm_params', 'model_list[].litellm_params.', nodeAt(item, ['litellm_params']));
     add('model_info', 'model_list[].model_info.', nodeAt(item, ['model_info']));
@@ -66,7 +60,9 @@ export function warnUnhonoured(reports: readonly KeyReport[], findings: Findings
   }
 }
 
-function statusOf(section: LitellmSection, key: string, value: ConfigNode): { status: KeyStatus; note: string } {
+type KeyVerdict = Pick<KeyReport, 'status' | 'note'>;
+
+function verdictOf(section: LitellmSection, key: string, value: ConfigNode): KeyVerdict {
   if (isHonoured(section, key)) return { status: 'honoured', note: '' };
   if (key === 'routing_strategy' && ROUTER_SECTIONS.includes(section)) {
     const isOurs = value.kind === 'scalar' && value.text === ONLY_STRATEGY;
