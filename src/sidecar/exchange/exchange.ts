@@ -107,8 +107,9 @@ export class Exchange implements JournalWaiter {
   usage: TokenUsage | null = null;
   responseBytes = 0;
   firstByteMs: number | null = null;
-  /** Monotonic ms at which the last request byte, and what of the reply is being worked on, were delivered. */
-  requestReadMs = 0;
+  /** Monotonic ms since when we, and nobody else, are at work: last request byte, connection or failure delivered. */
+  workSinceMs = 0;
+  /** Monotonic ms at which what of the reply is being worked on was delivered. */
   replyReadMs = 0;
   /** Our own work: until the head of the last attempt was written, and with the formatting of our own head. */
   sendOverheadUs = 0;

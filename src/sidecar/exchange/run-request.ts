@@ -92,7 +92,7 @@ export function onBody(exchange: Exchange, chunk: Bytes, start: number, end: num
 /** The request is whole. */
 export function onEnd(exchange: Exchange): void {
   exchange.requestComplete = true;
-  exchange.requestReadMs = exchange.connection.deliveredMs;
+  exchange.workSinceMs = exchange.connection.deliveredMs;
   if (exchange.refusal !== null) settleRefusal(exchange);
   else if (exchange.state === 'reading') proceed(exchange);
 }

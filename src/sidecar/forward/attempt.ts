@@ -38,8 +38,10 @@ export class Attempt implements UpstreamOwner {
   }
 
   start(): void {
+    const { exchange } = this;
     const connection = this.deployment.pool.acquire(this, this.#startedMs);
     if (connection !== null) this.#send(connection);
+    else exchange.sendOverheadUs += (this.#startedMs - exchange.workSinceMs) * 1000;
   }
 
   /** The exchange is over or goes elsewhere: let go of the connection. */
@@ -66,6 +68,7 @@ export class Attempt implements UpstreamOwner {
   }
 
   onUpstreamConnected(connection: UpstreamConnection): void {
+    this.exchange.workSinceMs = performance.now();
     this.#send(connection);
   }
 
@@ -149,7 +152,7 @@ export class Attempt implements UpstreamOwner {
     const request = upstreamRequest(exchange, this.deployment, this.upstreamModel);
     connection.parser.expect(exchange.head.method, false);
     const nowMs = performance.now();
-    exchange.sendOverheadUs = (nowMs - exchange.requestReadMs) * 1000;
+    exchange.sendOverheadUs += (nowMs - exchange.workSinceMs) * 1000;
     exchange.attemptDeadlineMs = nowMs + firstAnswerTimeoutMs(exchange, this.deployment);
     sendOutgoing(connection, request);
   }
@@ -163,7 +166,7 @@ export class Attempt implements UpstreamOwner {
       if (next !== null || isCredential) {
         this.#note(status, isCredential ? 'upstream_refused_credential' : null);
         this.#leaveReply(head);
-        if (next !== null) startAttempt(exchange, next);
+        if (next !== null) this.#goOn(next, exchange.replyReadMs);
         else answerRefusedCredential(exchange, this.deployment, status);
         return;
       }
@@ -218,7 +221,7 @@ export class Attempt implements UpstreamOwner {
       return;
     }
     const next = this.#next('again');
-    if (next !== null) startAttempt(exchange, next);
+    if (next !== null) this.#goOn(next, performance.now());
     else answerError(exchange, error);
   }
 
@@ -228,8 +231,14 @@ export class Attempt implements UpstreamOwner {
     if (next === null) return false;
     this.cancel();
     this.#note(relay.status, 'upstream_interrupted');
-    startAttempt(this.exchange, next);
+    this.#goOn(next, this.exchange.replyReadMs);
     return true;
+  }
+
+  /** What the failed attempt waited for is the provider's time, not ours. */
+  #goOn(next: Choice, failedMs: number): void {
+    this.exchange.workSinceMs = failedMs;
+    startAttempt(this.exchange, next);
   }
 
   /** Where to go after a failure, or null if this is the answer. */

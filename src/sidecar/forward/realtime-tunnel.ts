@@ -83,6 +83,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     exchange.deployment = this.#deployment;
     exchange.upstreamModel = this.#upstreamModel;
     exchange.callDeadlineMs = this.#startedMs + exchange.snapshot.settings.timeouts.firstByteMs;
+    exchange.sendOverheadUs = (this.#startedMs - exchange.workSinceMs) * 1000;
     // Never a reused connection: a tunnel is not repeated when it fails.
     this.#deployment.pool.acquireFresh(this, this.#startedMs);
   }
@@ -107,7 +108,6 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     const exchange = this.#exchange;
     this.#connection = connection;
     connection.parser.expect('GET', true);
-    exchange.sendOverheadUs = (performance.now() - exchange.requestReadMs) * 1000;
     connection.write(tunnelRequest(exchange, this.#deployment, this.#upstreamModel));
   }
 
