@@ -159,6 +159,12 @@ describe('upstream connecting: TCP and Unix sockets', () => {
     assert.equal(await exchange(pools.poolFor(spec)), connection);
   });
 
+  socketTest('a Unix path longer than the system allows', async (test) => {
+    const socketPath = `/tmp/${'x'.repeat(200)}`;
+    const failure = await refused(startPools(test).poolFor(origin({ socketPath })));
+    assert.equal(failure.message, `could not connect to unix:${socketPath}: not a valid address`);
+  });
+
   socketTest('a socket that the kernel connected to itself counts as refused', async (test) => {
     const port = await closedPort();
     const { promise, resolve } = Promise.withResolvers<string>();
@@ -188,6 +194,7 @@ describe('upstream connecting: TCP and Unix sockets', () => {
     ['a host with a line break', { host: 'a\r\nb' }, 'the host of the upstream address is not a name or address'],
     ['an empty host', { host: '' }, 'the host of the upstream address is not a name or address'],
     ['port 0', { host: 'a', port: 0 }, 'port 0 of the upstream address is out of range'],
+    ['an empty socket path', { host: 'a', socketPath: '' }, 'the path of the Unix socket is empty'],
     ['port 65536', { host: 'a', port: 65_536 }, 'port 65536 of the upstream address is out of range'],
   ] as const) {
     socketTest(`${what} fails, later and in words`, async (test) => {

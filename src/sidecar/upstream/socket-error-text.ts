@@ -23,6 +23,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EMFILE: 'out of file descriptors',
   ENFILE: 'out of file descriptors',
   ENOENT: 'no such socket',
+  EINVAL: 'not a valid address',
   EACCES: 'permission denied',
   EPERM: 'not permitted by the local system',
   // Certificates (X509_verify_cert_error)

@@ -30,7 +30,9 @@ export function upstreamTarget(origin: OriginSpec): UpstreamTarget {
   const tlsName = origin.scheme === 'https' ? withoutTrailingDot(bare(origin.tls.serverName ?? origin.host)) : null;
   if (origin.socketPath !== null) {
     const label = `unix:${origin.socketPath}`;
-    return { label, dial: null, socketPath: origin.socketPath, tunnelHead: null, tlsName, problem: null };
+    // node:net takes an empty path for none, and would dial a port of this machine.
+    const problem = origin.socketPath === '' ? 'the path of the Unix socket is empty' : null;
+    return { label, dial: null, socketPath: origin.socketPath, tunnelHead: null, tlsName, problem };
   }
   let dial = provider;
   let tunnelHead = null;
