@@ -257,7 +257,7 @@ export async function settle(): Promise<void> {
 }
 
 /** Sockets this process holds, by /proc: what Node itself has lost track of is counted too. */
-export function openSocketCount(): number {
+function openSocketCount(): number {
   let count = 0;
   for (const descriptor of readdirSync('/proc/self/fd')) {
     try {
