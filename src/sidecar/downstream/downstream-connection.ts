@@ -120,7 +120,9 @@ export class DownstreamConnection {
     this.worker.metrics.inFlight.add(-1);
     if (this.#gone) return;
     if (exchange.aborted !== null) {
-      this.destroy();
+      // To a client that takes our FIN for the end of the answer, only a RST says that it is not.
+      if (exchange.committed && exchange.framing === 'close') this.socket.resetAndDestroy();
+      else this.destroy();
     } else if (!keepAlive || this.#closing) {
       this.#close();
     } else {
