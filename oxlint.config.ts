@@ -20,6 +20,13 @@ const ONLY_RELATIVE: ImportPattern = {
   message: 'a pure layer imports only relative files: no node:*, no npm package',
 };
 
+/** Nothing between a socket and its bytes is someone else's code (docs/decisions/2026-11-22-runtime-dependencies.md). */
+const REQUEST_PATH_LAYERS = ['contract', 'http1', 'runtime', 'sidecar'];
+const NO_PACKAGE: ImportPattern = {
+  regex: '^([^.n]|n[^o]|no[^d]|nod[^e]|node[^:])', // neither ./ nor node:, without look-ahead: the linter's regex has none
+  message: 'the request path uses no npm package',
+};
+
 export default defineConfig({
   plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node'],
   ignorePatterns: ['node_modules', 'dist/', '.tsbuild/', 'data/', 'ui/', 'bench/results/', '**/fixtures/'],
@@ -84,6 +91,9 @@ export default defineConfig({
     },
     ...PURE_LAYERS.map((layer) =>
       restrictImports(layer, { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS }, ONLY_RELATIVE),
+    ),
+    ...REQUEST_PATH_LAYERS.map((layer) =>
+      restrictImports(layer, { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS }, NO_PACKAGE),
     ),
     {
       files: HOT_LAYERS.map((layer) => `src/${layer}/**/*.ts`),

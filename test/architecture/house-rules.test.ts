@@ -17,7 +17,7 @@ const rules: readonly HouseRule[] = [
     habit: 'failures come from the error table, bugs from invariant(): no throw new Error(…)',
     forbidden: /throw new Error\(/,
     example: "throw new Error('no');",
-    exempt: /^src\/base\/invariant\.ts$/,
+    exempt: /^src\/(base\/invariant\.ts$|cli\/bench\/)/, // the bench is no part of the gateway
   },
   {
     habit: 'private state is #private, not a symbol',
@@ -42,6 +42,17 @@ for (const { habit, forbidden, example, exempt } of rules) {
     assert.deepEqual(offenders, []);
   });
 }
+
+test('each runtime dependency has its reason in a decision record, exactly pinned', () => {
+  const { dependencies } = JSON.parse(readText('package.json')) as { dependencies: Record<string, string> };
+  const record = readText('docs/decisions/2026-11-22-runtime-dependencies.md');
+  const names = Object.keys(dependencies);
+  assert.ok(names.length > 0);
+  for (const name of names) {
+    assert.match(record, new RegExp(`^\\| \`${name}\` \\|`, 'm'));
+    assert.match(dependencies[name] ?? '', /^\d+\.\d+\.\d+$/, `${name} is not pinned exactly`);
+  }
+});
 
 function readText(file: string): string {
   return readFileSync(join(REPO_ROOT, file), 'utf8');
