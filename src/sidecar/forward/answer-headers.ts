@@ -17,6 +17,7 @@ for (const id of [
   HeaderId.StrictTransportSecurity,
   HeaderId.XLitellm,
   HeaderId.XSlipstream,
+  HeaderId.SecWebsocketProtocol, // may hold our key; realtime-tunnel.ts writes its own
 ]) {
   WITHHELD[id] = 1;
 }

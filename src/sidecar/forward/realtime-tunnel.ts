@@ -179,7 +179,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     this.#open = true;
     this.#note(101);
     const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n';
-    const accept = providerHeaders(head, false) + gatewayHeaders(exchange) + upgrade;
+    const accept = providerHeaders(head, false) + protocolLine(head, exchange) + gatewayHeaders(exchange) + upgrade;
     const { socket } = connection;
     const ahead = connection.detach();
     exchange.beginTunnel(accept);
@@ -265,6 +265,16 @@ function webSocketHeaders(headers: HeaderTable, deployment: CompiledDeployment):
     if (passed.length > 0) lines += `sec-websocket-protocol: ${passed.join(', ')}\r\n`;
   }
   return lines;
+}
+
+/** The subprotocol that the provider chose. If that is the one with our key, the client hears the name it offered. */
+function protocolLine(head: ResponseHead, exchange: Exchange): string {
+  let chosen = head.headers.text(HeaderId.SecWebsocketProtocol);
+  if (chosen !== null && chosen.startsWith(KEY_PROTOCOL)) {
+    const offered = exchange.head.headers.text(HeaderId.SecWebsocketProtocol)?.split(',') ?? [];
+    chosen = offered.map((name) => name.trim()).find((name) => name.startsWith(KEY_PROTOCOL)) ?? null;
+  }
+  return chosen === null ? '' : `sec-websocket-protocol: ${chosen}\r\n`;
 }
 
 function bearerOf(deployment: CompiledDeployment): string | null {
