@@ -59,14 +59,13 @@ export class AdminApi {
         refuse(reply, result.error);
         return;
       }
+      // Before anything looks at a body: what kind it is does not matter on a route that does not exist.
+      if (request.is404) {
+        refuse(reply, gatewayError('not_found', `No such route: ${request.method} ${pathOf(request.url)}`));
+        return;
+      }
       this.#callers.set(request, result.caller);
       done();
-    });
-    // No route reads a body yet; what comes is left on the wire and answered without looking at it.
-    this.#server.removeAllContentTypeParsers();
-    this.#server.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    this.#server.setNotFoundHandler((request, reply) => {
-      refuse(reply, gatewayError('not_found', `No such route: ${request.method} ${pathOf(request.url)}`));
     });
     this.#server.setErrorHandler((error, _request, reply) => {
       this.#logger.error('admin request failed', { reason: error instanceof Error ? error.message : 'unknown' });

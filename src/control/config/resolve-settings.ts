@@ -55,12 +55,10 @@ export function resolveSettings(source: ConfigSource, flags: FlagValues, finding
       findings.error(position, name === '' ? path : name, parsed.error.issues[0]?.message ?? 'is not valid');
     }
     put(values, leaf.path, parsed.success ? parsed.data : null);
-    list.push({
-      path,
-      origin: candidate.origin,
-      shown: leaf.meta.isSecret === true || typeof candidate.input !== 'string' ? null : candidate.input,
-      isSecret: leaf.meta.isSecret === true,
-    });
+    const isSecret = leaf.meta.isSecret === true;
+    // What is wrong is not shown either: it may be a secret that slipped into the wrong line.
+    const isShown = parsed.success && !isSecret && typeof candidate.input === 'string';
+    list.push({ path, origin: candidate.origin, shown: isShown ? candidate.input : null, isSecret });
   }
   return { values: values as unknown as Settings, list };
 }
