@@ -1,6 +1,6 @@
 // A user's first minute, from what is committed: npm ci, npm start, the printed curl line, SIGTERM to npm.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -43,6 +43,10 @@ for (const version of NPM_VERSIONS) {
         const running = await startGateway(npm('start', '--', '--port', '{port}'), { cwd, env: userEnvironment(env) });
         assert.equal(runPrintedCurl(running).choices?.length, 1);
         await stopGateway(running);
+        const cached = globSync('data/compile-cache/**/*', { cwd, withFileTypes: true }).filter((entry) =>
+          entry.isFile(),
+        );
+        assert.ok(cached.length > 50, `the compile cache holds ${cached.length} modules`);
 
         const again = await startGateway(npm('start', '--', '--port', '{port}'), {
           cwd,
