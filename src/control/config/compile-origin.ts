@@ -1,5 +1,4 @@
 import { BlockList, isIP } from 'node:net';
-import type { OriginSpec } from '../../contract/snapshot.ts';
 import type { Environment } from './config-source.ts';
 
 /** An `api_base` taken apart. */
@@ -31,7 +30,7 @@ export function parseBaseUrl(text: string): BaseUrl | null {
   };
 }
 
-export function defaultPort(scheme: 'http' | 'https'): number {
+function defaultPort(scheme: 'http' | 'https'): number {
   return scheme === 'https' ? 443 : 80;
 }
 
@@ -89,5 +88,3 @@ function isInBlock(entry: string, host: string, family: number): boolean {
   block.addSubnet(address, prefix, type);
   return block.check(host, type);
 }
-
-export type TlsSpec = OriginSpec['tls'];
