@@ -104,7 +104,7 @@ export function makeDirectory(t: TestContext): string {
 export const MASTER_KEY = 'sk-master-0123456789abcdef';
 export const PROVIDER_KEY = 'provider-secret-0123456789';
 
-/** A configuration with one model, `m`, at `mockUrl`. @returns its path. */
+/** A configuration with two models at `mockUrl`: `m`, and `slow`, which answers after 1.2 s. @returns its path. */
 export function writeConfig(directory: string, mockUrl: string, more = ''): string {
   const path = join(directory, 'config.yaml');
   writeFileSync(
@@ -112,6 +112,8 @@ export function writeConfig(directory: string, mockUrl: string, more = ''): stri
     `model_list:
   - model_name: m
     litellm_params: { model: openai/mock, api_base: ${mockUrl}/v1, api_key: os.environ/TEST_PROVIDER_KEY }
+  - model_name: slow
+    litellm_params: { model: "openai/mock?ttft=1200", api_base: ${mockUrl}/v1, api_key: os.environ/TEST_PROVIDER_KEY }
 general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
 ${more}`,
   );
@@ -122,7 +124,7 @@ export const CONFIG_ENV = { LITELLM_MASTER_KEY: MASTER_KEY, TEST_PROVIDER_KEY: P
 
 export async function chat(
   url: string,
-  options: { key?: string; model?: string; signal?: AbortSignal } = {},
+  options: { key?: string; model?: string; content?: string; signal?: AbortSignal } = {},
 ): Promise<{
   status: number;
   text: string;
@@ -135,7 +137,10 @@ export async function chat(
       // Each request on a connection of its own, so that none can die with an old one.
       connection: 'close',
     },
-    body: JSON.stringify({ model: options.model ?? 'm', messages: [{ role: 'user', content: 'hello' }] }),
+    body: JSON.stringify({
+      model: options.model ?? 'm',
+      messages: [{ role: 'user', content: options.content ?? 'hello' }],
+    }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   return { status: response.status, text: await response.text() };
