@@ -27,7 +27,9 @@ const records: KeyRecord[] = Array.from({ length: count }, (_, index) => ({
 
 const startedAt = performance.now();
 const bytes = buildKeyDirectory(records);
-console.log(`build, ${count} keys: ${(performance.now() - startedAt).toFixed(0)} ms, ${(bytes.length / 1e6).toFixed(1)} MB`);
+console.log(
+  `build, ${count} keys: ${(performance.now() - startedAt).toFixed(0)} ms, ${(bytes.length / 1e6).toFixed(1)} MB`,
+);
 
 const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
 shared.set(bytes);

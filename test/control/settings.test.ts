@@ -2,11 +2,7 @@ import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 import { TIMEOUTS } from '../../src/contract/timeouts.ts';
-import { readStartSettings } from '../../src/control/config/start-settings.ts';
 import { compileYaml, type CompileOptions, GENERAL, MASTER_KEY } from './compile-yaml.ts';
-import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 const settingsOf = (text: string, options: CompileOptions = {}) => {
   const { config, errors } = compileYaml(GENERAL + text, options);
@@ -236,26 +232,5 @@ describe('references to the environment', () => {
       { env: { B: 'value-of-b' } },
     );
     assert.deepEqual(config.snapshot.deployments[0]?.headers, [['authorization', 'Bearer value-of-b']]);
-  });
-});
-
-describe('start settings', () => {
-  const read = (text: string): unknown => {
-    const directory = mkdtempSync(join(tmpdir(), 'start-'));
-    try {
-      writeFileSync(join(directory, 'c.yaml'), text);
-      return readStartSettings(join(directory, 'c.yaml'), { HOST_NAME: '::1' });
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
-  };
-  it('are read without the rest being right', () => {
-    assert.deepEqual(read('slipstream: {sidecar: off, host: os.environ/HOST_NAME, port: 4001}'), {
-      sidecar: false,
-      host: '::1',
-      port: 4001,
-    });
-    assert.deepEqual(read('slipstream: {sidecar: on, port: x}'), { sidecar: true, host: null, port: null });
-    assert.deepEqual(read('model_list: ['), { sidecar: null, host: null, port: null });
   });
 });

@@ -55,7 +55,7 @@ const limitsSchema = z.strictObject({
   max_head_bytes: setting(integer(1024, MEBIBYTE), {
     description: 'Largest request head: request line and headers. Beyond it: 431.',
     unit: 'bytes',
-    default: String(64 * 1024),
+    default: String(32 * 1024),
   }),
   max_headers: setting(integer(8, 10_000), {
     description: 'Most headers in a request. Beyond it: 431.',
