@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
+import type { KeyChangesMessage, KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
+import type { KeyRecord } from '../contract/key-record.ts';
 import { DATA_FILES } from '../contract/persisted-state.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import { SNAPSHOT_FORMAT } from '../contract/snapshot.ts';
@@ -51,6 +52,16 @@ export async function runSidecar(options: SidecarOptions): Promise<RunningSideca
   return sidecar;
 }
 
+/** What a worker needs to know every key, also one that starts later. */
+interface Keys {
+  readonly shared: Uint8Array<SharedArrayBuffer>;
+  /** Of the last change taken. */
+  sequence: number;
+  readonly complete: boolean;
+  /** Since the directory was written; by hash, the last one counts. */
+  readonly changes: Map<string, KeyRecord | null>;
+}
+
 /** The sidecar's main thread: listener, control link, and what all workers share. */
 class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   readonly ready: Promise<void>;
@@ -67,7 +78,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
   #workersStarted = 0;
   #snapshot: Snapshot | null = null;
-  #keys: { shared: Uint8Array<SharedArrayBuffer>; sequence: number; complete: boolean } | null = null;
+  #keys: Keys | null = null;
   #appliedBy = 0;
   #applied: { version: string; blockedMs: number } = { version: '', blockedMs: 0 };
   #controlConnected = false;
@@ -133,8 +144,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
         this.#takeKeys(message);
         return;
       case 'key-changes':
-        if (this.#keys !== null) this.#keys.sequence = message.toSequence;
-        for (const worker of this.#workers) worker.changeKeys(message);
+        this.#takeKeyChanges(message);
         return;
       case 'key-answer':
         clearTimeout(this.#keysAsked.get(message.hash));
@@ -242,7 +252,8 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
 
   #takeKeys(message: KeyDirectoryMessage): void {
     try {
-      this.#keys = { shared: readSharedFile(message.path), sequence: message.sequence, complete: message.complete };
+      const { sequence, complete } = message;
+      this.#keys = { shared: readSharedFile(message.path), sequence, complete, changes: new Map() };
     } catch (error) {
       this.#logger.error('the key directory can not be read; keys stay as they are', { error: String(error) });
       return;
@@ -250,6 +261,17 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
     const { shared, sequence, complete } = this.#keys;
     for (const worker of this.#workers) worker.loadKeys(shared, sequence, complete);
     if (this.#workers.length === 0 && this.#snapshot !== null) this.#startWorkers(this.#snapshot);
+  }
+
+  #takeKeyChanges(message: KeyChangesMessage): void {
+    if (this.#keys === null) return;
+    if (message.fromSequence !== this.#keys.sequence) {
+      this.onKeyGap();
+      return;
+    }
+    this.#keys.sequence = message.toSequence;
+    for (const { hash, record } of message.changes) this.#keys.changes.set(hash, record);
+    for (const worker of this.#workers) worker.changeKeys(message);
   }
 
   #startWorkers(snapshot: Snapshot): void {
@@ -264,7 +286,16 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   }
 
   #prepare(worker: WorkerHandle, snapshot: Snapshot, remembered: ReturnType<ResponseLog['load']>): void {
-    if (this.#keys !== null) worker.loadKeys(this.#keys.shared, this.#keys.sequence, this.#keys.complete);
+    if (this.#keys !== null) {
+      const { shared, sequence, complete, changes } = this.#keys;
+      worker.loadKeys(shared, sequence, complete);
+      worker.changeKeys({
+        type: 'key-changes',
+        fromSequence: sequence,
+        toSequence: sequence,
+        changes: Array.from(changes, ([hash, record]) => ({ hash, record })),
+      });
+    }
     worker.setControlConnected(this.#controlConnected);
     for (const { responseId, deploymentId, owner } of remembered) worker.addResponse(responseId, deploymentId, owner);
     worker.applySnapshot(snapshot);
