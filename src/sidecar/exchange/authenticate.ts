@@ -46,12 +46,22 @@ function lookUp(exchange: Exchange, digest: string, onResolved: (result: 'ok' | 
   const { worker } = exchange;
   if (!worker.controlConnected) return unresolved();
   if (worker.keys.complete) return unknownKey();
+  const address = exchange.connection.socket.remoteAddress ?? '';
+  const waitSeconds = worker.lookupLimiter.waitSeconds(address, performance.now());
+  if (waitSeconds > 0) {
+    return {
+      ...gatewayError('rate_limited', 'Too many unknown API keys from this address.'),
+      retryAfterSeconds: waitSeconds,
+    };
+  }
   const hex = Buffer.from(digest, 'latin1').toString('hex');
   const waiter: KeyWaiter = {
     onKeyResolved: (failed) => {
       if (exchange.state !== 'waiting-for-key') return;
       exchange.state = 'reading';
-      const found = failed ? undefined : worker.keys.find(digest, performance.now());
+      const nowMs = performance.now();
+      const found = failed ? undefined : worker.keys.find(digest, nowMs);
+      if (found === null) worker.lookupLimiter.countUnknown(address, nowMs);
       onResolved(found === undefined ? unresolved() : accept(exchange, found));
     },
   };

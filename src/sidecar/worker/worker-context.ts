@@ -2,6 +2,7 @@ import type { CompiledSnapshot } from '../compiled-snapshot.ts';
 import type { CallIds } from '../exchange/call-id.ts';
 import type { JournalWriter } from '../journal/journal-writer.ts';
 import type { KeyStore } from '../keys/key-store.ts';
+import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
@@ -26,6 +27,7 @@ export interface WorkerContext {
   readonly metrics: SidecarMetrics;
   readonly ids: CallIds;
   readonly responses: ResponseOwners;
+  readonly lookupLimiter: LookupLimiter;
   readonly host: WorkerHost;
   readonly adminPool: UpstreamPool;
   /** Every answer says `connection: close`. */

@@ -11,6 +11,7 @@ import { DownstreamConnection } from '../downstream/downstream-connection.ts';
 import { CallIds } from '../exchange/call-id.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { KeyStore } from '../keys/key-store.ts';
+import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -40,6 +41,7 @@ export class Worker implements WorkerContext {
   readonly metrics: SidecarMetrics;
   readonly ids: CallIds = new CallIds();
   readonly responses: ResponseOwners = new ResponseOwners();
+  readonly lookupLimiter: LookupLimiter = new LookupLimiter();
   readonly host: WorkerHost;
   readonly adminPool: UpstreamPool;
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
