@@ -1,15 +1,19 @@
 // Writes the documents that are made from tables and schemas; with --check it only says which are out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { renderCli } from './docs/render-cli.ts';
 import { renderConfig } from './docs/render-config.ts';
 import { renderErrors } from './docs/render-errors.ts';
+import { renderHttp1 } from './docs/render-http1.ts';
 import { renderTimeouts } from './docs/render-timeouts.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  'docs/cli.md': renderCli,
   'docs/config.md': renderConfig,
   'docs/errors.md': renderErrors,
+  'docs/http1.md': renderHttp1,
   'docs/timeouts.md': renderTimeouts,
 };
 

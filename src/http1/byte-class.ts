@@ -1,5 +1,5 @@
 /** The bytes that the grammar of RFC 9110 and RFC 9112 names. */
-export const HTAB = 0x09;
+const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;

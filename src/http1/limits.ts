@@ -10,6 +10,12 @@ export interface ParserLimits {
   readonly maxTrailerBytes: number;
 }
 
+/** Longer than any registered method (UPDATEREDIRECTREF has 17). */
+export const MAX_METHOD_BYTES = 24;
+
+/** One or two 100 and 103 are usual; a provider that sends more only keeps a request from timing out. */
+export const MAX_INTERIM_RESPONSES = 16;
+
 export const DEFAULT_LIMITS: ParserLimits = Object.freeze({
   // Tokens of identity providers, tracing baggage and cookies reach 8–16 KiB; nginx takes 32 KiB, node:http 16 KiB.
   maxHeadBytes: 32 * 1024,

@@ -17,7 +17,7 @@ export interface ParseFailure {
 }
 
 interface RefusalSpec {
-  /** Status for a request; a reply that is refused is a 502 whatever the rule. */
+  /** Status for a request; a reply that is refused is a 502 whatever the rule (see `refuseResponse`). */
   readonly status: number;
   /** Where the rule comes from. */
   readonly source: string;
@@ -89,10 +89,10 @@ export const REFUSALS = {
   ),
 
   // Replies only
-  unasked_upgrade: rule(400, 'RFC 9110 §15.2.2', 'The provider switched protocols without being asked to.'),
-  too_many_interim: rule(400, 'RFC 9110 §15.2', 'The provider sent more interim (1xx) answers than the limit.'),
-  unasked_reply: rule(400, 'RFC 9112 §9.2', 'The provider sent bytes that belong to no request.'),
-  cut_off: rule(400, 'RFC 9112 §8', 'The provider closed the connection before its answer was complete.'),
+  unasked_upgrade: rule(502, 'RFC 9110 §15.2.2', 'The provider switched protocols without being asked to.'),
+  too_many_interim: rule(502, 'RFC 9110 §15.2', 'The provider sent more interim (1xx) answers than the limit.'),
+  unasked_reply: rule(502, 'RFC 9112 §9.2', 'The provider sent bytes that belong to no request.'),
+  cut_off: rule(502, 'RFC 9112 §8', 'The provider closed the connection before its answer was complete.'),
 } as const satisfies Record<string, RefusalSpec>;
 
 export type RefusalRule = keyof typeof REFUSALS;

@@ -2,11 +2,9 @@ import type { Bytes } from '../base/bytes.ts';
 import { CR, LF, QUESTION_MARK, SP, TARGET_PATH, TARGET_QUERY, TOKEN_LOWER } from './byte-class.ts';
 import { FieldSectionParser } from './field-section-parser.ts';
 import { isVersionByte, minorVersion, VERSION_LENGTH, versionFault } from './http-version.ts';
+import { MAX_METHOD_BYTES } from './limits.ts';
 import type { RefusalRule } from './refusals.ts';
 import { ScanResult, type SectionScanner } from './section-reader.ts';
-
-/** Longer than any registered method (UPDATEREDIRECTREF has 17). */
-const MAX_METHOD_BYTES = 24;
 
 /**
  * A request head: `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3), with exactly one space in each place,

@@ -1,7 +1,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { BodyDecoder } from './body-decoder.ts';
-import type { ParserLimits } from './limits.ts';
+import { MAX_INTERIM_RESPONSES, type ParserLimits } from './limits.ts';
 import { MessageFacts } from './message-facts.ts';
 import { ParserEvent } from './parser-event.ts';
 import { type ParseFailure, type RefusalRule, refuseResponse } from './refusals.ts';
@@ -21,8 +21,6 @@ const Stage = {
 } as const;
 type Stage = (typeof Stage)[keyof typeof Stage];
 
-/** One or two 100 and 103 are usual; a provider that sends more only keeps a request from timing out. */
-const MAX_INTERIM_RESPONSES = 16;
 const SWITCHING_PROTOCOLS = 101;
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
