@@ -4,7 +4,7 @@ import { urlOf } from './listen-address.ts';
 import type { ReadyService } from './supervisor.ts';
 
 /** What is printed once the gateway serves. A configured key is never in it. */
-export function renderBanner(service: ReadyService, version: string): string {
+function renderBanner(service: ReadyService, version: string): string {
   const url = urlOf(service.host, service.port);
   const address = url.includes(service.host) ? '' : ` (listening on ${service.host}, port ${service.port})`;
   const head = `Slipstream ${version} is ready: ${url}${address}\n`;

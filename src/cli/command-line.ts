@@ -168,19 +168,6 @@ export function renderHelp(command: CommandSpec): string {
   return `${command.summary}.\n\nUsage: ${usage}\n\n${table.join('\n')}\n${notes}`;
 }
 
-/** The command's section of docs/cli.md. */
-export function renderMarkdown(command: CommandSpec): string {
-  const usage = ['slipstream', command.name, '[options]', command.operands].filter((part) => part !== '').join(' ');
-  let text = `## slipstream ${command.name}\n\n${command.summary}.\n\n    ${usage}\n\n`;
-  text += '| flag | what it does | environment | default |\n|---|---|---|---|\n';
-  for (const { flag, left } of flagRows(command)) {
-    const env = (flag.env ?? []).map((name) => `\`${name}\``).join(', ');
-    const cells = [`\`${left.trim()}\``, `${flag.help}${aliasText(flag, '`')}`, env, flag.byDefault ?? ''];
-    text += `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  }
-  return text + command.notes.map((note) => `\n${note}\n`).join('');
-}
-
 function flagRows(command: CommandSpec): { flag: FlagSpec; left: string }[] {
   return Object.entries({ ...command.flags, help: HELP })
     .filter(([, flag]) => flag.hidden !== true)
@@ -191,15 +178,14 @@ function flagRows(command: CommandSpec): { flag: FlagSpec; left: string }[] {
 }
 
 function describeFlag(flag: FlagSpec): string {
-  const parts = [`${flag.help}${aliasText(flag, '')}`];
+  const parts = [`${flag.help}${aliasText(flag)}`];
   if (flag.byDefault !== undefined) parts.push(`[default: ${flag.byDefault}]`);
   if (flag.env !== undefined) parts.push(`[env: ${flag.env.join(', ')}]`);
   return parts.join(' ');
 }
 
-function aliasText(flag: FlagSpec, mark: string): string {
-  if (flag.aliases === undefined) return '';
-  return ` (also ${flag.aliases.map((alias) => `${mark}--${alias}${mark}`).join(', ')})`;
+function aliasText(flag: FlagSpec): string {
+  return flag.aliases === undefined ? '' : ` (also ${flag.aliases.map((alias) => `--${alias}`).join(', ')})`;
 }
 
 function wrap(text: string, width: number): string[] {

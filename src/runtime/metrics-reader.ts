@@ -2,9 +2,6 @@ import { invariant } from '../base/invariant.ts';
 import { sameFamily } from './metrics-registry.ts';
 import type { MetricFamily, MetricRegistration } from './metrics-registry.ts';
 
-/** Prometheus text exposition format 0.0.4. */
-export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
 /**
  * Adds up the cells of all threads' registries and renders them. A source is one thread's registry, named by the caller;
  * a replaced worker must come under a new name.
@@ -54,6 +51,7 @@ export class MetricsReader {
     return cells.subarray(0, -1).reduce((total, count) => total + count, 0);
   }
 
+  /** Prometheus text exposition format 0.0.4. */
   render(): string {
     for (const collect of this.#collectors) collect();
     let text = '';

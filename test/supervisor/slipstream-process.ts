@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-export const LAUNCHER = join(ROOT, 'bin', 'slipstream.js');
+const LAUNCHER = join(ROOT, 'bin', 'slipstream.js');
 /** Each test has a data directory of its own; with a compile cache of its own too, every start would be a cold one. */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'slipstream-tests');
 const PATIENCE_MS = 30_000;
@@ -155,7 +155,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-export function commandLine(pid: number): string {
+function commandLine(pid: number): string {
   return readProc(pid, 'cmdline').replaceAll('\0', ' ');
 }
 
@@ -167,7 +167,7 @@ export function readProc(pid: number, name: 'cmdline' | 'environ'): string {
   }
 }
 
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     return text === '' ? [] : text.split(' ').map(Number);

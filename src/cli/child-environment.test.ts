@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
+
+it('passes on what is on the list, and nothing else', () => {
+  const env = childEnvironment({ PATH: '/bin', TZ: 'UTC', OPENAI_API_KEY: 'secret', HTTPS_PROXY: 'http://u:p@h' });
+  assert.deepEqual(Object.keys(env).sort(), ['MALLOC_ARENA_MAX', 'PATH', 'TZ', 'UV_THREADPOOL_SIZE']);
+});
+
+it('sizes pool and arenas, unless the operator did', () => {
+  assert.equal(childEnvironment({})['MALLOC_ARENA_MAX'], '2');
+  assert.ok(Number(childEnvironment({})['UV_THREADPOOL_SIZE']) >= 8);
+  const own = childEnvironment({ MALLOC_ARENA_MAX: '4', UV_THREADPOOL_SIZE: '3' });
+  assert.deepEqual([own['MALLOC_ARENA_MAX'], own['UV_THREADPOOL_SIZE']], ['4', '3']);
+});
+
+it("splits Node's options for one process", () => {
+  const env = { SLIPSTREAM_SIDECAR_NODE_OPTIONS: '  --a=1   --b ' };
+  assert.deepEqual(nodeOptionsFor('sidecar', env), ['--a=1', '--b']);
+  assert.deepEqual(nodeOptionsFor('control', env), []);
+});
