@@ -13,6 +13,8 @@ export interface Arm {
   readonly target: RequestTarget & { readonly tlsServerName: string | null };
   /** First process of what is between the generator and the mock; null = nothing of ours. */
   readonly rootPid: number | null;
+  /** The mock's process; null when what is measured has none of ours. */
+  readonly mockPid: number | null;
 }
 
 export interface LoadShape extends RequestShape {
@@ -29,7 +31,15 @@ export interface ArmRound {
   readonly round: number;
   readonly load: LoadResult;
   /** CPU µs per completed request of each process of the arm, by command line. */
-  readonly processes: readonly { readonly command: string; readonly cpuMicrosPerRequest: number }[];
+  readonly processes: readonly ProcessCpu[];
+  /** CPU µs per completed request of the mock and of the load generator. */
+  readonly mockCpuMicros: number;
+  readonly generatorCpuMicros: number;
+}
+
+export interface ProcessCpu {
+  readonly command: string;
+  readonly cpuMicrosPerRequest: number;
 }
 
 function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null): LoadSpec {
@@ -48,7 +58,7 @@ function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null):
     isStream: shape.stream,
     expectedBodyBytes,
     timeoutMs: shape.timeoutMs,
-    processIds: arm.rootPid === null ? [] : processTree(arm.rootPid).map(({ pid }) => pid),
+    processIds: [],
   };
 }
 
@@ -58,16 +68,23 @@ export async function measureArm(
   arm: Arm,
   turn: { readonly shape: LoadShape; readonly expectedBodyBytes: number | null; readonly round: number },
 ): Promise<ArmRound> {
-  const spec = loadSpec(arm, turn.shape, turn.expectedBodyBytes);
-  const commands = new Map(
-    arm.rootPid === null ? [] : processTree(arm.rootPid).map(({ pid, command }) => [pid, command]),
-  );
+  const tree = arm.rootPid === null ? [] : processTree(arm.rootPid);
+  const processIds = tree.map(({ pid }) => pid);
+  if (arm.mockPid !== null) processIds.push(arm.mockPid);
+  const spec = { ...loadSpec(arm, turn.shape, turn.expectedBodyBytes), processIds };
   const load = await generator.run(spec);
-  const processes = spec.processIds.map((pid) => ({
-    command: commands.get(pid) ?? '?',
-    cpuMicrosPerRequest: ((load.cpuSeconds[pid] ?? 0) / Math.max(1, load.completed)) * 1e6,
-  }));
-  return { arm: arm.name, round: turn.round, load, processes };
+  const perRequest = (seconds: number): number => (seconds / Math.max(1, load.completed)) * 1e6;
+  return {
+    arm: arm.name,
+    round: turn.round,
+    load,
+    processes: tree.map(({ pid, command }) => ({
+      command,
+      cpuMicrosPerRequest: perRequest(load.cpuSeconds[pid] ?? 0),
+    })),
+    mockCpuMicros: perRequest(load.cpuSeconds[arm.mockPid ?? -1] ?? 0),
+    generatorCpuMicros: perRequest(load.ownCpuSeconds),
+  };
 }
 
 /** CPU µs per request of all processes, or of those whose command line matches. */

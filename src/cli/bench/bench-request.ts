@@ -1,10 +1,11 @@
+import { UPSTREAM_MODEL } from './gateway-config.ts';
 import { NONCE_DIGITS } from './load-spec.ts';
 
 export const BODY_KINDS = ['prose', 'tool-json'] as const;
 export type BodyKind = (typeof BODY_KINDS)[number];
 
 export interface RequestShape {
-  /** Exact size of the body, or the least that is possible. */
+  /** Exact size of the body as the mock gets it, with `UPSTREAM_MODEL` in it; or the least that is possible. */
   readonly bodyBytes: number;
   /** Prose, or a coding agent's turn: results of tools, which are JSON inside JSON strings. */
   readonly body: BodyKind;
@@ -56,15 +57,16 @@ export function buildRequest(target: RequestTarget, shape: RequestShape): BenchR
   return { bytes, nonceAt: bytes.indexOf(NONCE_SLOT, head.length) + NONCE_SLOT.length - NONCE_DIGITS };
 }
 
+/** All arms send the same text, so that the mock gets the same bytes whichever way they come. */
 function buildBody(model: string, shape: RequestShape): string {
   const make = shape.body === 'prose' ? proseBody : toolBody;
-  const least = bodyWith(model, shape, make('')).length;
+  const least = bodyWith(UPSTREAM_MODEL, shape, make('')).length;
   let text = fill(shape, shape.bodyBytes - least);
-  let body = bodyWith(model, shape, make(text));
+  let body = bodyWith(UPSTREAM_MODEL, shape, make(text));
   // Escapes make the body longer than its text: cut from the end until it fits, then pad to the exact size.
   while (body.length > shape.bodyBytes && text.length > 0) {
     text = text.slice(0, -Math.max(1, Math.ceil((body.length - shape.bodyBytes) / 4)));
-    body = bodyWith(model, shape, make(text));
+    body = bodyWith(UPSTREAM_MODEL, shape, make(text));
   }
   return bodyWith(model, shape, make(text + ' '.repeat(Math.max(0, shape.bodyBytes - body.length))));
 }

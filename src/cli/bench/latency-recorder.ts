@@ -29,6 +29,11 @@ export class LatencyRecorder {
     return this.#histogram.totalCount;
   }
 
+  /** The least recorded; 0 when nothing was. */
+  get leastNs(): number {
+    return this.count === 0 ? 0 : this.#histogram.minNonZeroValue;
+  }
+
   quantiles(): Quantiles {
     return quantilesOf(this.#histogram);
   }

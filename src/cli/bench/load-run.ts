@@ -4,7 +4,7 @@ import { LoadConnection, type LoadConnectionOwner } from './load-connection.ts';
 import type { LoadResult, LoadSpec } from './load-spec.ts';
 import { LoadTicker } from './load-ticker.ts';
 import { nowNs } from './monotonic-clock.ts';
-import { readCpuSeconds } from './process-stats.ts';
+import { readCpuSeconds, readMachineCpu } from './process-stats.ts';
 import { ReplyReader } from './reply-reader.ts';
 
 /** A request written this long after its instant, though a connection was free, was held up by this process. */
@@ -69,14 +69,23 @@ export class LoadRun implements LoadConnectionOwner {
     if (warmUpSeconds > 0) await this.#runPart(warmUpSeconds);
     const cpuBefore = processIds.map(readCpuSeconds);
     const ownBefore = process.cpuUsage();
+    const machineBefore = readMachineCpu();
     this.#isCounted = true;
     await this.#runPart(seconds);
     this.#isCounted = false;
+    const machine = readMachineCpu();
     const own = process.cpuUsage(ownBefore);
+    const ownSeconds = (own.user + own.system) / 1e6;
     const cpuSeconds: Record<string, number> = {};
-    for (const [i, pid] of processIds.entries()) cpuSeconds[pid] = (readCpuSeconds(pid) ?? 0) - (cpuBefore[i] ?? 0);
+    let busySeconds = machine.busySeconds - machineBefore.busySeconds - ownSeconds;
+    for (const [i, pid] of processIds.entries()) {
+      const used = (readCpuSeconds(pid) ?? 0) - (cpuBefore[i] ?? 0);
+      cpuSeconds[pid] = used;
+      busySeconds -= used;
+    }
     for (const connection of this.#connections) connection.close();
-    return this.#result(cpuSeconds, (own.user + own.system) / 1e6);
+    const othersShare = Math.max(0, busySeconds / (machine.allSeconds - machineBefore.allSeconds));
+    return this.#result(cpuSeconds, ownSeconds, Number.isFinite(othersShare) ? othersShare : 0);
   }
 
   onIdle(connection: LoadConnection): void {
@@ -217,10 +226,11 @@ export class LoadRun implements LoadConnectionOwner {
     if (this.#notes.length < MAX_NOTES) this.#notes.push(`${kind}: ${note}`);
   }
 
-  #result(cpuSeconds: Record<string, number>, ownCpuSeconds: number): LoadResult {
+  #result(cpuSeconds: Record<string, number>, ownCpuSeconds: number, othersCpuShare: number): LoadResult {
     const { qps, isStream } = this.#spec;
     const scheduled = qps === 0 ? this.#sent : this.#total;
-    const elapsedSeconds = (this.#lastReplyNs - this.#startNs) / 1e9;
+    // The last reply takes as long as any; the shortest of all is what no server could have avoided.
+    const elapsedSeconds = (this.#lastReplyNs - this.#startNs - this.#latency.leastNs) / 1e9;
     return {
       scheduled,
       completed: this.#latency.count,
@@ -235,6 +245,7 @@ export class LoadRun implements LoadConnectionOwner {
       latencyHistogram: this.#latency.encode(),
       cpuSeconds,
       ownCpuSeconds,
+      othersCpuShare,
     };
   }
 }

@@ -35,7 +35,7 @@ export interface LoadResult {
   readonly failures: Readonly<Record<string, number>>;
   /** First failures in words, for the reader. */
   readonly failureNotes: readonly string[];
-  /** From the first instant to the last reply, seconds. */
+  /** From the first instant to the last reply, less the shortest latency, seconds. */
   readonly elapsedSeconds: number;
   readonly achievedQps: number;
   /** Share of requests written more than 1 ms after their instant while a connection was free: our own fault. */
@@ -51,6 +51,8 @@ export interface LoadResult {
   /** CPU seconds used by each of `processIds` in the counted part. */
   readonly cpuSeconds: Readonly<Record<string, number>>;
   readonly ownCpuSeconds: number;
+  /** Share of the machine's CPU time that went to neither this process nor `processIds`: the kernel's network, others. */
+  readonly othersCpuShare: number;
 }
 
 /** Microseconds. */

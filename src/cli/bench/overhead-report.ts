@@ -82,16 +82,25 @@ function addedLine(row: ArmSummary, kind: LatencyKind): string {
 }
 
 function cpuTable(summary: OverheadSummary): string[] {
-  const rows = summary.arms.filter(({ cpuAll }) => cpuAll !== null);
-  if (rows.length === 0) return [];
   const lines = ['', 'CPU per request, µs:'];
-  for (const { arm, cpuAll, cpuSidecar, cpuAllToHaproxy, cpuSidecarToHaproxy } of rows) {
-    if (cpuAll === null) continue;
-    const all = cpuAllToHaproxy === null ? '' : `  = ${ratioText(cpuAllToHaproxy)} of HAProxy's`;
-    lines.push(`  ${arm.padEnd(11)}all processes ${estimate(cpuAll)}${all}`);
-    if (cpuSidecar === null) continue;
-    const own = cpuSidecarToHaproxy === null ? '' : `  = ${ratioText(cpuSidecarToHaproxy)} of HAProxy's`;
-    lines.push(`  ${''.padEnd(11)}sidecar alone ${estimate(cpuSidecar)}${own}`);
+  for (const row of summary.arms) {
+    const { arm, cpuAll, cpuSidecar, cpuAllToHaproxy, cpuSidecarToHaproxy, processes } = row;
+    if (cpuAll !== null) {
+      const all = cpuAllToHaproxy === null ? '' : `  = ${ratioText(cpuAllToHaproxy)} of HAProxy's`;
+      lines.push(`  ${arm.padEnd(11)}all its processes ${estimate(cpuAll)}${all}`);
+    }
+    if (cpuSidecar !== null) {
+      const own = cpuSidecarToHaproxy === null ? '' : `  = ${ratioText(cpuSidecarToHaproxy)} of HAProxy's`;
+      lines.push(`  ${''.padEnd(11)}sidecar alone ${estimate(cpuSidecar)}${own}`);
+    }
+    if (processes.length > 1) {
+      for (const { command, cpuMicrosPerRequest } of processes) {
+        lines.push(`  ${''.padEnd(13)}${micros(cpuMicrosPerRequest).padStart(7)}  ${shorten(command)}`);
+      }
+    }
+    const others = `others on this machine ${(row.othersCpuShare * 100).toFixed(1)} % of its CPUs`;
+    const tools = `mock ${micros(row.mockCpuMicros)}, generator ${micros(row.generatorCpuMicros)}`;
+    lines.push(`  ${(cpuAll === null ? arm : '').padEnd(11)}${tools}; ${others}`);
   }
   return lines;
 }

@@ -1,5 +1,5 @@
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
-import { cpuPerRequest, type ArmName, type ArmRound } from './arm.ts';
+import { cpuPerRequest, type ArmName, type ArmRound, type ProcessCpu } from './arm.ts';
 import { quantilesOf } from './latency-recorder.ts';
 import type { LoadResult, Quantiles } from './load-spec.ts';
 import { bootstrap, median, quantile, type Estimate } from './statistics.ts';
@@ -51,6 +51,12 @@ export interface ArmSummary {
   readonly cpuSidecar: Estimate | null;
   readonly cpuAllToHaproxy: Estimate | null;
   readonly cpuSidecarToHaproxy: Estimate | null;
+  /** Each process of the arm, medians over the rounds. */
+  readonly processes: readonly ProcessCpu[];
+  readonly mockCpuMicros: number;
+  readonly generatorCpuMicros: number;
+  /** Share of the machine's CPU time that went to others and to the kernel's network, median over the rounds. */
+  readonly othersCpuShare: number;
 }
 
 export interface OverheadSummary {
@@ -97,6 +103,10 @@ function summarizeArm(name: ArmName, byArm: ReadonlyMap<ArmName, readonly ArmRou
     cpuSidecar: hasSidecar ? medianOf(sidecar) : null,
     cpuAllToHaproxy: hasProcesses && floor !== undefined ? ratioOfMedians(all, floor) : null,
     cpuSidecarToHaproxy: hasSidecar && floor !== undefined ? ratioOfMedians(sidecar, floor) : null,
+    processes: processMedians(own),
+    mockCpuMicros: median(own.map((round) => round.mockCpuMicros)),
+    generatorCpuMicros: median(own.map((round) => round.generatorCpuMicros)),
+    othersCpuShare: median(own.map(({ load }) => load.othersCpuShare)),
   };
 }
 
@@ -158,10 +168,12 @@ function problemsOf(arms: readonly ArmSummary[], qps: number): string[] {
 function controlProblems(arms: readonly ArmSummary[], qps: number): string[] {
   const control = arms.find(({ arm }) => arm === 'haproxy2');
   if (control === undefined) return [];
+  // A stream's whole length is the mock's timers: its proxies add to frames, and those are compared.
+  const kinds: readonly LatencyKind[] = control.quantiles.frame === null ? ['latency'] : ['firstFrame', 'frame'];
   const ratios =
     qps === 0
       ? [['CPU per request', control.cpuAllToHaproxy] as const]
-      : LATENCY_KINDS.map((kind) => [`added ${kind} p50`, control.added[kind]?.p50ToHaproxy ?? null] as const);
+      : kinds.map((kind) => [`added ${kind} p50`, control.added[kind]?.p50ToHaproxy ?? null] as const);
   return ratios.flatMap(([what, ratio]) =>
     ratio === null || (ratio.value >= CONTROL_LOW && ratio.value <= CONTROL_HIGH)
       ? []
@@ -181,6 +193,19 @@ function pool(rounds: readonly ArmRound[]): Quantiles {
   if (first === undefined) throw new TypeError('no round to pool');
   for (const other of others) first.add(other);
   return quantilesOf(first);
+}
+
+/** A child that was replaced between two rounds is not a row of its own: commands are what counts. */
+function processMedians(rounds: readonly ArmRound[]): ProcessCpu[] {
+  const byCommand = new Map<string, number[]>();
+  for (const { processes } of rounds) {
+    for (const { command, cpuMicrosPerRequest } of processes) {
+      const values = byCommand.get(command);
+      if (values === undefined) byCommand.set(command, [cpuMicrosPerRequest]);
+      else values.push(cpuMicrosPerRequest);
+    }
+  }
+  return [...byCommand].map(([command, values]) => ({ command, cpuMicrosPerRequest: median(values) }));
 }
 
 function sumFailures(rounds: readonly ArmRound[]): Record<string, number> {

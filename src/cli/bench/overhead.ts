@@ -1,7 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { armMemory, measureArm, probeArms, type Arm, type ArmRound } from './arm.ts';
 import type { OverheadOptions } from './bench-options.ts';
-import { GatewayInstallation, haproxyVersion, startHaproxy, startMockProcess } from './bench-processes.ts';
+import {
+  GatewayInstallation,
+  haproxyVersion,
+  startHaproxy,
+  startMockProcess,
+  type BenchServer,
+} from './bench-processes.ts';
 import type { Cleanup } from './cleanup.ts';
 import { PUBLIC_MODEL, UPSTREAM_MODEL } from './gateway-config.ts';
 import { LoadGenerator } from './load-generator.ts';
@@ -76,26 +82,33 @@ async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Ar
   const mock = await startMockProcess(options.mockFlags, options.cpusLoad);
   cleanup.add(() => mock.child.stop());
   const plain = { host: HOST, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL, tlsServerName: null };
-  const arms: Arm[] = [{ name: 'direct', target: { ...plain, port: mock.port }, rootPid: null }];
+  const mockPid = mock.child.pid;
+  const arms: Arm[] = [{ name: 'direct', target: { ...plain, port: mock.port }, rootPid: null, mockPid }];
   if (options.withHaproxy) {
     for (const name of ['haproxy', 'haproxy2'] as const) {
       const haproxy = await startHaproxy(name, mock.port, options.cpusGateway);
       cleanup.add(() => haproxy.child.stop());
-      arms.push({ name, target: { ...plain, port: haproxy.port }, rootPid: haproxy.child.pid });
+      arms.push({ name, target: { ...plain, port: haproxy.port }, rootPid: haproxy.child.pid, mockPid });
     }
   }
-  if (options.withGateway) arms.push(await startGatewayArm(options, mock.port, cleanup));
+  if (options.withGateway) arms.push(await startGatewayArm(options, mock, cleanup));
   return arms;
 }
 
 /** The second start of an installation: with a warm compile cache, as all starts but the first are. */
 export async function startGatewayArm(
   options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway'>,
-  mockPort: number,
+  mock: BenchServer,
   cleanup: Cleanup,
 ): Promise<Arm> {
   const { threads, withSidecar, cpusGateway: cpus } = options;
-  const installation = await GatewayInstallation.create({ mockPort, threads, withSidecar, cpus, keyCount: KEY_COUNT });
+  const installation = await GatewayInstallation.create({
+    mockPort: mock.port,
+    threads,
+    withSidecar,
+    cpus,
+    keyCount: KEY_COUNT,
+  });
   cleanup.add(() => installation.remove());
   const first = await installation.start();
   await first.child.stop();
@@ -112,6 +125,7 @@ export async function startGatewayArm(
       tlsServerName: null,
     },
     rootPid: gateway.child.pid,
+    mockPid: mock.child.pid,
   };
 }
 
@@ -130,6 +144,7 @@ function targetArm(target: NonNullable<OverheadOptions['target']>): Arm {
       tlsServerName: isTls ? host : null,
     },
     rootPid: null,
+    mockPid: null,
   };
 }
 

@@ -11,6 +11,16 @@ export function readCpuSeconds(pid: number): number | null {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+/** Time that all CPUs together were busy, and busy or not, seconds since boot. */
+export function readMachineCpu(): { readonly busySeconds: number; readonly allSeconds: number } {
+  const [line = ''] = (readProc('/proc/stat') ?? '').split('\n');
+  // proc_stat(5): user nice system idle iowait irq softirq steal; guest time is in user's already.
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+  const all = ticks.reduce((sum, value) => sum + value, 0);
+  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { busySeconds: (all - idle) / TICKS_PER_SECOND, allSeconds: all / TICKS_PER_SECOND };
+}
+
 export interface ProcessInfo {
   readonly pid: number;
   readonly command: string;
