@@ -5,6 +5,7 @@ import { type CommandSpec, parseCommand, renderHelp } from './command-line.ts';
 import { CONTROL_COMMAND, SIDECAR_COMMAND, START_COMMAND } from './commands.ts';
 import { mayConfigureProcesses } from './configured-processes.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
+import { runOneProcess } from './one-process.ts';
 import { StartError } from './start-error.ts';
 import { refuseOpenDemo, resolveStartSettings, type StartSettings } from './start-settings.ts';
 import { type ReadyService, supervise } from './supervisor.ts';
@@ -91,11 +92,11 @@ function awaits(settings: StartSettings, planes: readonly ChildName[]): boolean 
   return !isSettled && mayConfigureProcesses(configPath);
 }
 
-async function runHere(
+function runHere(
   settings: StartSettings,
   directory: DataDirectory,
   configured: ConfiguredProcesses | null,
 ): Promise<number> {
-  const { runOneProcess } = await import('./one-process.ts');
+  // Installs its signal handlers before it awaits anything: no signal falls between the supervisor's and these.
   return runOneProcess({ settings, directory, configured, onReady: printBanner });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { createLogger } from './logger.ts';
 import type { LogFormat, Logger, LogLevel } from './logger.ts';
@@ -96,5 +97,25 @@ describe('logger', () => {
     });
     assert.equal(shut.stdout, 'alive');
     assert.equal(shut.status, 0);
+  });
+
+  it('a reader that stops reading costs records, not the process; one that reads on gets whole lines', async (t) => {
+    // Opening process.stderr makes the pipe non-blocking, as in the gateway's processes.
+    const source = `
+      import { createLogger } from ${JSON.stringify(new URL('logger.ts', import.meta.url).href)};
+      process.stderr._handle?.setBlocking?.(false);
+      const logger = createLogger({ level: 'info', format: 'json', name: 'child' });
+      for (let i = 0; i < 300; i++) logger.info('x'.repeat(3000), { i });
+      process.stdout.write('alive');`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] });
+    t.after(() => child.kill('SIGKILL'));
+    // 300 lines are far more than a pipe holds, and nobody reads standard error yet.
+    const [alive] = (await once(child.stdout, 'data')) as [Buffer];
+    assert.equal(alive.toString(), 'alive');
+    let text = '';
+    for await (const chunk of child.stderr) text += String(chunk);
+    const lines = text.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+    assert.ok(lines.length > 5);
+    for (const line of lines) assert.equal(typeof parse(line)['i'], 'number');
   });
 });

@@ -145,14 +145,31 @@ function describeError(error: Error): Record<string, unknown> {
   return described;
 }
 
+/** How long a full pipe is waited for, once a second at most: a log reader that stalls must not stall the gateway. */
+const FULL_PIPE_PATIENCE_MS = 20;
+const FULL_PIPE_PAUSE_MS = 1000;
+const waitCell = new Int32Array(new SharedArrayBuffer(4));
+let impatientUntilMs = 0;
+
 /**
  * Works from every thread alike, and a record is out before the next statement runs, so the last words before a crash
- * are seen. A reader that doesn't keep up (EAGAIN) or has gone (EPIPE) costs that record, never the process.
+ * are seen. A reader that doesn't keep up (EAGAIN) or has gone (EPIPE) costs records, never the process.
  */
 export function writeToStderr(line: string): void {
-  try {
-    writeSync(2, line);
-  } catch {
-    // Nowhere left to say it.
+  const bytes = Buffer.from(line);
+  let written = 0;
+  let waitedMs = performance.now() < impatientUntilMs ? FULL_PIPE_PATIENCE_MS : 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(2, bytes, written);
+    } catch (error) {
+      const isFull = error instanceof Error && 'code' in error && error.code === 'EAGAIN';
+      if (!isFull || waitedMs >= FULL_PIPE_PATIENCE_MS) {
+        if (isFull) impatientUntilMs = performance.now() + FULL_PIPE_PAUSE_MS;
+        return;
+      }
+      Atomics.wait(waitCell, 0, 0, 1);
+      waitedMs++;
+    }
   }
 }
