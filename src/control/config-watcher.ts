@@ -16,23 +16,24 @@ export class ConfigWatcher {
   #files: readonly SourceFile[] = [];
   #watchers: FSWatcher[] = [];
   #settle: NodeJS.Timeout | null = null;
-  readonly #poll: NodeJS.Timeout;
+  #poll: NodeJS.Timeout | null = null;
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
-    this.#poll = setInterval(() => this.#look(), POLL_MS).unref();
   }
 
   /** Watches these files instead, from the state in which they were read. */
   watch(files: readonly SourceFile[]): void {
     this.#closeWatchers();
+    this.#poll ??= setInterval(() => this.#look(), POLL_MS).unref();
     this.#files = files;
     for (const directory of new Set(files.map((file) => dirname(file.path)))) this.#watchDirectory(directory);
     this.#look(); // they may have changed between being read and being watched
   }
 
   close(): void {
-    clearInterval(this.#poll);
+    if (this.#poll !== null) clearInterval(this.#poll);
+    this.#poll = null;
     if (this.#settle !== null) clearTimeout(this.#settle);
     this.#settle = null;
     this.#closeWatchers();

@@ -80,6 +80,7 @@ class ControlPlane implements RunningControl {
   #lastReload: ReloadOutcome | null = null;
   /** Reloads run one after another, in the order asked for. */
   #queue: Promise<void> = Promise.resolve();
+  #isStarted = false;
   #isStopped = false;
 
   constructor(options: ControlOptions) {
@@ -107,6 +108,7 @@ class ControlPlane implements RunningControl {
       await this.stop();
       throw error;
     }
+    this.#isStarted = true;
     this.#watcher.watch(files);
     const { version, deployments, groups, wildcards } = config.snapshot;
     const models = groups.length + wildcards.length;
@@ -153,7 +155,6 @@ class ControlPlane implements RunningControl {
     const saved = this.#store.save(next.config.snapshot, next.config.keys);
     this.#loaded = next;
     this.#saved = saved;
-    this.#watcher.watch(next.files);
     if (!saved.keysChanged && !saved.snapshotChanged) {
       this.#logger.info('configuration read again: nothing has changed');
       return;
@@ -174,6 +175,8 @@ class ControlPlane implements RunningControl {
   #load(): Loaded {
     const findings = new Findings();
     const source = this.#source(findings);
+    // Also of a bad edit: what mends it may be a file that it was the first to include.
+    if (this.#isStarted) this.#watcher.watch(source.files);
     const config = compileConfig(source, this.#flags, Date.now(), findings);
     if (findings.errors.length > 0) throw new ConfigError(findings.errors.map(formatFinding));
     return { config, files: source.files, warnings: findings.warnings.map(formatFinding) };

@@ -226,6 +226,20 @@ describe('a change of the configuration', () => {
     });
   });
 
+  it('is seen in a file that a bad edit was the first to include', async () => {
+    const home = makeHome(configOf(['a']));
+    await withControl(home, async () => {
+      const end = await connected(home);
+      const more = join(home.directory, 'more.yaml');
+      writeFileSync(more, 'litellm_settings: {num_retries: many}');
+      writeFileSync(home.configPath, `include: [more.yaml]\n${configOf(['a'])}`);
+      await until(() => home.log.some((line) => line.includes('the old one stays in force')));
+      writeFileSync(more, 'litellm_settings: {num_retries: 4}');
+      assert.equal((await end.take('snapshot')).snapshot.settings.numRetries, 4);
+      end.close();
+    });
+  });
+
   it('that is bad keeps the old one running, is logged with its place, and is got over', async () => {
     const home = makeHome(configOf(['a']));
     await withControl(home, async (control) => {
