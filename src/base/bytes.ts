@@ -21,14 +21,9 @@ export function asBytes(buffer: Uint8Array): Bytes {
 }
 
 /** The one thing the pure layers take from the platform: where bytes come from. */
-declare const Buffer: { allocUnsafe(length: number): Bytes; from(text: string, encoding: 'utf8'): Bytes };
+declare const Buffer: { allocUnsafe(length: number): Bytes };
 
 /** New bytes with undefined content; small ones share a slab, so don't keep them for long. */
 export function allocateBytes(length: number): Bytes {
   return Buffer.allocUnsafe(length);
-}
-
-/** `text` as UTF-8. */
-export function utf8Bytes(text: string): Bytes {
-  return Buffer.from(text, 'utf8');
 }

@@ -1,5 +1,8 @@
 import type { Bytes } from './bytes.ts';
-import { JsonKeyTable, KEY_CASE_DIFFERS, KEY_UNKNOWN, MAX_KEY_BYTES } from './json-key-table.ts';
+import * as json from './json-bytes.ts';
+import { JsonKeyDecoder } from './json-key-decoder.ts';
+import { KEY_CASE_DIFFERS, KEY_UNKNOWN, type JsonKeyTable } from './json-key-table.ts';
+import { JsonMemberPlaces } from './json-member-places.ts';
 
 export type JsonScanFailureKind = 'not-object' | 'malformed' | 'trailing' | 'bom' | 'duplicate' | 'case' | 'too-deep';
 
@@ -24,13 +27,10 @@ const BYTE_LOOP_BYTES = 48;
 
 const TINY_STRING_BYTES = 16;
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const LOWER_U = 0x75;
+// Copies of what json-bytes.ts says: V8 folds a module's own constants, but loads an imported one each time (40 % per byte).
+const { QUOTE, COMMA, COLON, BACKSLASH, OPEN_BRACE, CLOSE_BRACE } = json;
+const { SPACE_BYTE, LITERAL_BYTE, SEPARATOR_BYTE, QUOTE_BYTE, OPEN_BYTE } = json;
+const { BYTE_CLASS, STRING_STOP, KEY_STOP } = json;
 
 const START = 0;
 const FIRST_KEY = 1;
@@ -44,44 +44,6 @@ const LITERAL = 8;
 const AFTER_VALUE = 9;
 const END = 10;
 const FAILED = 11;
-
-/** What a byte is outside strings. 0: JSON has no such byte, so a lenient reader and we could see different strings. */
-const SPACE_BYTE = 1;
-const LITERAL_BYTE = 2;
-const SEPARATOR_BYTE = 3;
-const QUOTE_BYTE = 4;
-const OPEN_BYTE = 5;
-const CLOSE_BYTE = 6;
-const BYTE_CLASS: Uint8Array = new Uint8Array(256);
-for (const [text, kind] of [
-  [' \t\r\n', SPACE_BYTE],
-  ['0123456789+-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', LITERAL_BYTE],
-  [',:', SEPARATOR_BYTE],
-  ['"', QUOTE_BYTE],
-  ['[{', OPEN_BYTE],
-  [']}', CLOSE_BYTE],
-] as const) {
-  for (let i = 0; i < text.length; i += 1) BYTE_CLASS[text.charCodeAt(i)] = kind;
-}
-
-/** The bytes at which the walk through a string has to think: a table costs half of two comparisons. */
-const STRING_STOP: Uint8Array = new Uint8Array(256);
-STRING_STOP[QUOTE] = QUOTE;
-STRING_STOP[BACKSLASH] = BACKSLASH;
-
-/** Where the walk through a plain key ends: its quote, an escape, or a control character. */
-const KEY_STOP: Uint8Array = new Uint8Array(256).fill(1, 0, 0x20);
-KEY_STOP[QUOTE] = 1;
-KEY_STOP[BACKSLASH] = 1;
-
-/** Offsets kept per key of the table. */
-const MEMBER_START = 0;
-const VALUE_START = 1;
-const VALUE_END = 2;
-const COMMA_BEFORE = 3;
-const COMMA_AFTER = 4;
-const ORDINAL = 5;
-const SLOTS = 6;
 
 /**
  * Finds the top-level members of one JSON object that a key table names, in bytes that arrive in any number of pieces.
@@ -101,8 +63,8 @@ export class JsonObjectScanner {
   objectClose: number;
   memberCount: number;
   readonly #keys: JsonKeyTable;
-  readonly #members: Int32Array;
-  readonly #keyBytes: Uint8Array;
+  readonly #members: JsonMemberPlaces;
+  readonly #keyDecoder: JsonKeyDecoder;
   /** Opening bracket of each container that is open; grows, because nearly all nest less than 32 deep. */
   #openers: Uint8Array;
   #state: number;
@@ -115,10 +77,6 @@ export class JsonObjectScanner {
   /** The last byte was a backslash that escapes the next one. */
   #escaped: boolean;
   #depth: number;
-  #keyLength: number;
-  /** In a key's `\uXXXX`: hex digits to come, and the number so far. */
-  #hexDigits: number;
-  #codeUnit: number;
   #keyStart: number;
   #comma: number;
   /** Key table index of the current member, or a negative KEY_… */
@@ -131,8 +89,8 @@ export class JsonObjectScanner {
     this.objectClose = -1;
     this.memberCount = 0;
     this.#keys = keys;
-    this.#members = new Int32Array(keys.size * SLOTS).fill(-1);
-    this.#keyBytes = new Uint8Array(MAX_KEY_BYTES);
+    this.#members = new JsonMemberPlaces(keys.size);
+    this.#keyDecoder = new JsonKeyDecoder();
     this.#openers = new Uint8Array(FIRST_DEPTH);
     this.#state = START;
     this.#base = 0;
@@ -142,9 +100,6 @@ export class JsonObjectScanner {
     this.#inString = false;
     this.#escaped = false;
     this.#depth = 0;
-    this.#keyLength = 0;
-    this.#hexDigits = 0;
-    this.#codeUnit = 0;
     this.#keyStart = -1;
     this.#comma = -1;
     this.#key = KEY_UNKNOWN;
@@ -156,14 +111,13 @@ export class JsonObjectScanner {
     this.objectOpen = -1;
     this.objectClose = -1;
     this.memberCount = 0;
-    this.#members.fill(-1);
+    this.#members.clear();
     this.#state = START;
     this.#length = 0;
     this.#hasRepeats = false;
     this.#inString = false;
     this.#escaped = false;
     this.#depth = 0;
-    this.#hexDigits = 0;
     this.#comma = -1;
   }
 
@@ -176,19 +130,16 @@ export class JsonObjectScanner {
    */
   resumeBefore(key: number): boolean {
     const members = this.#members;
-    const ordinal = members[key * SLOTS + ORDINAL]!;
+    const ordinal = members.ordinal(key);
     if (!this.complete || ordinal === -1 || this.#hasRepeats) return false;
     this.complete = false;
     this.objectClose = -1;
     this.memberCount = ordinal;
-    this.#length = members[key * SLOTS + MEMBER_START]!;
-    this.#comma = members[key * SLOTS + COMMA_BEFORE]!;
+    this.#length = members.memberStart(key);
+    this.#comma = members.commaBefore(key);
     this.#key = KEY_UNKNOWN;
     this.#state = ordinal === 0 ? FIRST_KEY : NEXT_KEY;
-    for (let slot = 0; slot < members.length; slot += SLOTS) {
-      if (members[slot + ORDINAL]! < ordinal) continue;
-      for (let n = 0; n < SLOTS; n += 1) members[slot + n] = -1;
-    }
+    members.clearFrom(ordinal);
     return true;
   }
 
@@ -198,37 +149,37 @@ export class JsonObjectScanner {
   }
 
   found(key: number): boolean {
-    return this.#members[key * SLOTS] !== -1;
+    return this.#members.memberStart(key) !== -1;
   }
 
   /** Offset of the key's opening quote, −1 if the key is absent. */
   memberStart(key: number): number {
-    return this.#members[key * SLOTS + MEMBER_START]!;
+    return this.#members.memberStart(key);
   }
 
   /** Offset of the value's first byte, −1 if not reached. */
   valueStart(key: number): number {
-    return this.#members[key * SLOTS + VALUE_START]!;
+    return this.#members.valueStart(key);
   }
 
   /** Offset just after the value, −1 if not reached. */
   valueEnd(key: number): number {
-    return this.#members[key * SLOTS + VALUE_END]!;
+    return this.#members.valueEnd(key);
   }
 
   /** Offset of the comma before the member, −1 for the first. */
   commaBefore(key: number): number {
-    return this.#members[key * SLOTS + COMMA_BEFORE]!;
+    return this.#members.commaBefore(key);
   }
 
   /** Offset of the comma after the member, −1 for the last. */
   commaAfter(key: number): number {
-    return this.#members[key * SLOTS + COMMA_AFTER]!;
+    return this.#members.commaAfter(key);
   }
 
   /** Position of the member in the object, from 0; −1 if the key is absent. */
   ordinal(key: number): number {
-    return this.#members[key * SLOTS + ORDINAL]!;
+    return this.#members.ordinal(key);
   }
 
   /** Scans `chunk[start, end)`. Looks at no byte beyond `end`, keeps no reference to `chunk`. */
@@ -290,9 +241,14 @@ export class JsonObjectScanner {
           }
           if (byte !== QUOTE) return this.#fail('malformed', i, end);
           this.#keyStart = this.#base + i;
-          this.#keyLength = 0;
+          this.#keyDecoder.reset();
           this.#state = KEY;
           i = this.#scanKey(bytes, i + 1, end);
+          // Fast case: colon and value follow at once.
+          if (this.#state !== BEFORE_COLON || i >= end || bytes[i] !== COLON) continue;
+          this.#state = BEFORE_VALUE;
+          i += 1;
+          if (i < end && BYTE_CLASS[bytes[i]!] !== SPACE_BYTE) i = this.#scanValue(bytes, i, end);
           continue;
         case BEFORE_COLON:
           if (byte !== COLON) return this.#fail('malformed', i, end);
@@ -325,7 +281,7 @@ export class JsonObjectScanner {
 
   #startNextMember(i: number): void {
     this.#comma = this.#base + i;
-    if (this.#key >= 0) this.#members[this.#key * SLOTS + COMMA_AFTER] = this.#comma;
+    if (this.#key >= 0) this.#members.setCommaAfter(this.#key, this.#comma);
     this.#state = NEXT_KEY;
   }
 
@@ -337,7 +293,7 @@ export class JsonObjectScanner {
 
   /** A value from its first byte on, as far as it goes in these bytes. */
   #scanValue(bytes: Bytes, i: number, end: number): number {
-    if (this.#key >= 0) this.#members[this.#key * SLOTS + VALUE_START] = this.#base + i;
+    if (this.#key >= 0) this.#members.setValueStart(this.#key, this.#base + i);
     const byte = bytes[i]!;
     switch (BYTE_CLASS[byte]!) {
       case QUOTE_BYTE:
@@ -358,7 +314,7 @@ export class JsonObjectScanner {
   }
 
   #endValue(i: number): void {
-    if (this.#key >= 0) this.#members[this.#key * SLOTS + VALUE_END] = this.#base + i;
+    if (this.#key >= 0) this.#members.setValueEnd(this.#key, this.#base + i);
     this.#state = AFTER_VALUE;
   }
 
@@ -476,10 +432,11 @@ export class JsonObjectScanner {
     return this.#view;
   }
 
-  /** A top-level key. In one piece and without escapes it is compared in place, else decoded into `#keyBytes`. */
+  /** A top-level key. In one piece and without escapes it is compared in place, else it goes through the decoder. */
   #scanKey(bytes: Bytes, from: number, end: number): number {
+    const decoder = this.#keyDecoder;
     let i = from;
-    if (this.#keyLength === 0 && !this.#escaped && this.#hexDigits === 0) {
+    if (decoder.isFresh) {
       while (i < end && KEY_STOP[bytes[i]!] === 0) i += 1;
       if (i < end && bytes[i] === QUOTE) return this.#endKey(this.#keys.find(bytes, from, i - from), i + 1, end);
       i = from;
@@ -487,63 +444,10 @@ export class JsonObjectScanner {
     while (i < end) {
       const byte = bytes[i]!;
       i += 1;
-      if (this.#hexDigits > 0 || this.#escaped) {
-        if (!this.#decodeEscape(byte)) return this.#fail('malformed', i - 1, end);
-      } else if (byte === QUOTE) {
-        const length = this.#keyLength;
-        const key = length > MAX_KEY_BYTES ? KEY_UNKNOWN : this.#keys.find(this.#keyBytes, 0, length);
-        return this.#endKey(key, i, end);
-      } else if (byte === BACKSLASH) {
-        this.#escaped = true;
-      } else if (byte < 0x20) {
-        return this.#fail('malformed', i - 1, end);
-      } else {
-        this.#addKeyByte(byte);
-      }
+      if (byte === QUOTE && !decoder.isInEscape) return this.#endKey(decoder.find(this.#keys), i, end);
+      if (!decoder.add(byte)) return this.#fail('malformed', i - 1, end);
     }
     return i;
-  }
-
-  #addKeyByte(byte: number): void {
-    if (this.#keyLength < MAX_KEY_BYTES) this.#keyBytes[this.#keyLength] = byte;
-    this.#keyLength += 1;
-  }
-
-  #decodeEscape(byte: number): boolean {
-    if (this.#hexDigits > 0) {
-      const lower = byte | 0x20;
-      let digit = -1;
-      if (byte >= 0x30 && byte <= 0x39) digit = byte - 0x30;
-      else if (lower >= 0x61 && lower <= 0x66) digit = lower - 0x57;
-      if (digit === -1) return false;
-      this.#codeUnit = (this.#codeUnit << 4) | digit;
-      this.#hexDigits -= 1;
-      if (this.#hexDigits === 0) this.#addCodeUnit(this.#codeUnit);
-      return true;
-    }
-    this.#escaped = false;
-    if (byte === LOWER_U) {
-      this.#hexDigits = 4;
-      this.#codeUnit = 0;
-      return true;
-    }
-    const decoded = SIMPLE_ESCAPES[byte]!;
-    if (decoded !== 0) this.#addKeyByte(decoded);
-    return decoded !== 0;
-  }
-
-  /** As UTF-8. Halves of surrogate pairs are written alone: no name has one, so they only have to differ from all names. */
-  #addCodeUnit(unit: number): void {
-    if (unit < 0x80) {
-      this.#addKeyByte(unit);
-    } else if (unit < 0x800) {
-      this.#addKeyByte(0xc0 | (unit >> 6));
-      this.#addKeyByte(0x80 | (unit & 0x3f));
-    } else {
-      this.#addKeyByte(0xe0 | (unit >> 12));
-      this.#addKeyByte(0x80 | ((unit >> 6) & 0x3f));
-      this.#addKeyByte(0x80 | (unit & 0x3f));
-    }
   }
 
   #endKey(key: number, i: number, end: number): number {
@@ -553,14 +457,8 @@ export class JsonObjectScanner {
       if (this.found(key)) return this.#failKey('duplicate', key, end);
     }
     if (key >= 0) {
-      const slot = key * SLOTS;
-      if (this.#members[slot] !== -1) this.#hasRepeats = true;
-      this.#members[slot + MEMBER_START] = this.#keyStart;
-      this.#members[slot + VALUE_START] = -1;
-      this.#members[slot + VALUE_END] = -1;
-      this.#members[slot + COMMA_BEFORE] = this.#comma;
-      this.#members[slot + COMMA_AFTER] = -1;
-      this.#members[slot + ORDINAL] = this.memberCount;
+      if (this.found(key)) this.#hasRepeats = true;
+      this.#members.add(key, this.#keyStart, this.#comma, this.memberCount);
     }
     this.memberCount += 1;
     this.#state = BEFORE_COLON;
@@ -578,10 +476,4 @@ export class JsonObjectScanner {
     this.#state = FAILED;
     return end;
   }
-}
-
-/** What a backslash and this byte stand for in a string; 0: no escape. */
-const SIMPLE_ESCAPES: Uint8Array = new Uint8Array(256);
-for (const [escape, decoded] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
-  SIMPLE_ESCAPES[escape!.charCodeAt(0)] = decoded!.charCodeAt(0);
 }

@@ -49,7 +49,7 @@ export const space: fc.Arbitrary<string> = fc.oneof(
 );
 
 /** `text` as a JSON string, some characters escaped although they need not be. */
-export function stringSource(text: string, escapes: readonly boolean[]): string {
+function stringSource(text: string, escapes: readonly boolean[]): string {
   let source = '"';
   for (const [n, unit] of text.split('').entries()) {
     const plain = JSON.stringify(unit).slice(1, -1);

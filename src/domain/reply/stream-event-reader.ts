@@ -132,10 +132,10 @@ export class StreamEventReader {
     this.#usageFields = null;
   }
 
-  /** Of the newest usage object that could be read. */
+  /** Of the newest usage object with counts. */
   get usage(): TokenUsage | null {
     if (this.#usageText !== null) {
-      this.#usage = readTokenUsage(parseJson(this.#usageText), this.shape) ?? this.#usage;
+      this.#usage = readTokenUsage(parseJson(this.#usageText), this.shape);
       this.#usageText = null;
     }
     return this.#usage;
@@ -354,7 +354,9 @@ export class StreamEventReader {
   }
 
   #keepUsage(bytes: Bytes, start: number, end: number): void {
-    if (end - start <= MAX_USAGE_BYTES) this.#usageText = bytes.utf8Slice(start, end);
+    if (end - start > MAX_USAGE_BYTES) return;
+    const text = bytes.utf8Slice(start, end);
+    if (text.includes('_tokens"')) this.#usageText = text; // an empty object must not make a count forgotten
   }
 
   #mergeUsage(bytes: Bytes, start: number, end: number): void {

@@ -163,6 +163,12 @@ describe('what is dropped', () => {
   });
 });
 
+test('the newest usage with counts stands', () => {
+  const usages = ['{"prompt_tokens":1}', '{"prompt_tokens":2,"completion_tokens":3}', 'null', '{}', '{"cost":1}'];
+  const source = usages.map((usage) => `data: ${chunk(`${delta},"usage":${usage}`)}\n\n`).join('');
+  assert.deepEqual(read(source).usage, { ...plainUsage, inputTokens: 2, outputTokens: 3 });
+});
+
 describe('events of odd form', () => {
   const cases: Record<string, { source: string; text?: string; eventCount: number; firstEvent?: string }> = {
     'no space after data:': {

@@ -143,6 +143,17 @@ describe('refusals', () => {
   }
 });
 
+test('a single capital anywhere in a name is refused', () => {
+  for (const { name } of REQUEST_FIELDS) {
+    for (const [at, letter] of name.split('').entries()) {
+      if (letter === '_') continue;
+      const other = name.slice(0, at) + letter.toUpperCase() + name.slice(at + 1);
+      const refusal = read(`{"${other}":null}`) as GatewayError;
+      assert.deepEqual([refusal.name, refusal.param], ['ambiguous_field', name], other);
+    }
+  }
+});
+
 test('each field is in the table once', () => {
   const names = REQUEST_FIELDS.map((field) => field.name);
   assert.equal(new Set(names).size, names.length);

@@ -65,7 +65,7 @@ function readOpenai(fields: Fields): TokenUsage | null {
   let outputTokens = count(fields, 'completion_tokens');
   const inputTokens = 'prompt_tokens' in fields ? count(fields, 'prompt_tokens') : Math.max(total - outputTokens, 0);
   // xAI counts reasoning beside completion_tokens. Told from its own sum, so that nobody's is counted twice.
-  if (reasoningTokens > 0 && total === inputTokens + outputTokens + reasoningTokens) outputTokens += reasoningTokens;
+  if (total === inputTokens + outputTokens + reasoningTokens) outputTokens += reasoningTokens;
   return {
     inputTokens,
     outputTokens,
