@@ -12,7 +12,7 @@ export const LITERAL_BYTE = 2;
 export const SEPARATOR_BYTE = 3;
 export const QUOTE_BYTE = 4;
 export const OPEN_BYTE = 5;
-export const CLOSE_BYTE = 6;
+const CLOSE_BYTE = 6;
 export const BYTE_CLASS: Uint8Array = new Uint8Array(256);
 for (const [text, kind] of [
   [' \t\r\n', SPACE_BYTE],
