@@ -23,6 +23,13 @@ export async function setUpClients(mode: Mode): Promise<ClientSetup> {
   };
 }
 
+/** Everything that `source` yields. */
+export async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
 /** The value of `look` as soon as it has one, within 5 s. */
 export async function eventually<T>(look: () => T | undefined): Promise<T> {
   for (let waitedMs = 0; waitedMs < 5_000; waitedMs += 20) {

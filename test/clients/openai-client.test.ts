@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import OpenAI from 'openai';
 import { MODES } from '../support/gateway.ts';
-import { CLIENT_KEY, eventually, setUpClients, type ClientSetup } from './client-test-support.ts';
+import { all, CLIENT_KEY, eventually, setUpClients, type ClientSetup } from './client-test-support.ts';
 
 const HELLO = [{ role: 'user' as const, content: 'hello' }];
 const WEATHER_TOOL = {
@@ -56,7 +56,7 @@ for (const mode of MODES) {
         stream: true,
         stream_options: { include_usage: true },
       });
-      const chunks = await Array.fromAsync(stream);
+      const chunks = await all(stream);
       assert.deepEqual(chunks.at(-1)?.choices, []);
       assert.equal(chunks.at(-1)?.usage?.completion_tokens, 16);
     });
@@ -98,14 +98,14 @@ for (const mode of MODES) {
 
     it('streams a response', async () => {
       const stream = await client.responses.create({ model: 'chat', input: 'hello', stream: true });
-      const events = await Array.fromAsync(stream);
+      const events = await all(stream);
       const last = events.at(-1);
       assert.ok(last?.type === 'response.completed');
       assert.equal(last.response.model, 'chat');
     });
 
     it('lists its models', async () => {
-      const ids = (await Array.fromAsync(client.models.list())).map((model) => model.id);
+      const ids = (await all(client.models.list())).map((model) => model.id);
       assert.ok(ids.includes('chat') && ids.includes('claude'));
       assert.equal((await client.models.retrieve('chat')).id, 'chat');
     });

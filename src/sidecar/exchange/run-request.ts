@@ -4,7 +4,7 @@ import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/
 import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
-import { resolveModel } from '../compiled-snapshot.ts';
+import { resolveModel, type ResolvedModel } from '../compiled-snapshot.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
 import { firstChoice } from '../forward/next-choice.ts';
@@ -152,12 +152,12 @@ function readFields(exchange: Exchange): GatewayError | null {
 
 /** Resolve model: the group that serves it, and whether this key may use it. */
 function findModel(exchange: Exchange): GatewayError | null {
-  const { model, key, snapshot, fields } = exchange;
+  const { model, snapshot, fields } = exchange;
   if (model === null) return gatewayError('missing_model', 'the request names no model', 'model');
   const resolved = resolveModel(snapshot, model);
-  if (!mayUseModel(key!, model, resolved === null ? model : resolved.group.name)) return accessDenied(exchange, model);
+  if (!mayUse(exchange, model, resolved)) return accessDenied(exchange, model);
   // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
-  const denied = fields?.fallbacks?.find((name) => !mayUseModel(key!, name, name));
+  const denied = fields?.fallbacks?.find((name) => !mayUse(exchange, name, resolveModel(snapshot, name)));
   if (denied !== undefined) return accessDenied(exchange, denied);
   if (resolved === null)
     return gatewayError(
@@ -217,7 +217,7 @@ function select(exchange: Exchange): GatewayError | null {
 }
 
 /** Refuses; the answer goes out when the request has been read, or at once if that would take too long. */
-export function refuse(exchange: Exchange, error: GatewayError): void {
+function refuse(exchange: Exchange, error: GatewayError): void {
   exchange.refusal ??= error;
   exchange.body.reset();
 }
@@ -244,6 +244,10 @@ function contentEncoding(headers: HeaderTable): string | null {
     if (headers.id(index) === HeaderId.ContentEncoding) encoding += `, ${headers.value(index).toLowerCase()}`;
   }
   return encoding === 'identity' ? null : encoding;
+}
+
+function mayUse(exchange: Exchange, model: string, resolved: ResolvedModel | null): boolean {
+  return mayUseModel(exchange.key!, model, resolved === null ? model : resolved.group.name);
 }
 
 function accessDenied(exchange: Exchange, model: string): GatewayError {

@@ -15,7 +15,7 @@ import { ReplyRelay } from './reply-relay.ts';
 import { upstreamRequest } from './upstream-request.ts';
 
 /** One try at one deployment: gets a connection, sends the request, reads the reply, decides what a failure means. */
-export class Attempt implements UpstreamOwner {
+class Attempt implements UpstreamOwner {
   readonly exchange: Exchange;
   readonly deployment: CompiledDeployment;
   readonly upstreamModel: string;
