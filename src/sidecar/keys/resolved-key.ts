@@ -12,7 +12,13 @@ export interface ResolvedKey {
   readonly eventPart: string;
   /** Who may see what this key made: its team, else its user, else the key. */
   readonly owner: string;
-  readonly allowed: Map<string, boolean>;
+  /** By the name the client used; an answer holds for one group, since an alias may come to lead elsewhere. */
+  readonly allowed: Map<string, ModelAccess>;
+}
+
+interface ModelAccess {
+  readonly group: string;
+  readonly isAllowed: boolean;
 }
 
 export function resolvedKey(record: KeyRecord): ResolvedKey {
@@ -51,11 +57,11 @@ export function mayUseModel(key: ResolvedKey, model: string, group: string): boo
   const { models } = key.record;
   if (models.length === 0) return true;
   const known = key.allowed.get(model);
-  if (known !== undefined) return known;
-  const allowed = models.some((pattern) => matches(pattern, model) || matches(pattern, group));
+  if (known !== undefined && known.group === group) return known.isAllowed;
+  const isAllowed = models.some((pattern) => matches(pattern, model) || matches(pattern, group));
   if (key.allowed.size >= MAX_REMEMBERED_MODELS) key.allowed.clear();
-  key.allowed.set(model, allowed);
-  return allowed;
+  key.allowed.set(model, { group, isAllowed });
+  return isAllowed;
 }
 
 function matches(pattern: string, model: string): boolean {
