@@ -41,14 +41,9 @@ function answerModel(exchange: Exchange): void {
   const id = decodeId(pathId(exchange.head.path, exchange.route));
   const model = listedModels(exchange).find((entry) => entry.id === id);
   if (model === undefined) {
-    answerError(
-      exchange,
-      gatewayError(
-        'unknown_model',
-        `The model ${JSON.stringify(id)} does not exist, or this key may not use it.`,
-        'model',
-      ),
-    );
+    const message = `The model ${JSON.stringify(id)} does not exist, or this key may not use it.`;
+    // Here the model is what the URL names, so it is a 404, as OpenAI's.
+    answerError(exchange, { ...gatewayError('unknown_model', message, 'model'), status: 404 });
     return;
   }
   answerJson(exchange, 200, model);

@@ -1,4 +1,4 @@
-import type { CompiledGroup } from '../compiled-snapshot.ts';
+import { resolveModel, type CompiledGroup } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 
@@ -24,8 +24,8 @@ export function listedModels(exchange: Exchange): ListedModel[] {
   };
   for (const group of snapshot.groups.values()) add(group.name, group);
   for (const [alias, target] of Object.entries(snapshot.aliases)) {
-    const group = snapshot.groups.get(target.group);
-    if (!target.hidden && group !== undefined) add(alias, group);
+    const resolved = resolveModel(snapshot, alias);
+    if (!target.hidden && resolved !== null) add(alias, resolved.group);
   }
   if (new URLSearchParams(head.query).get('return_wildcard_routes')?.toLowerCase() === 'true') {
     for (const group of snapshot.wildcards) add(group.name, group);
