@@ -20,11 +20,24 @@ const ONLY_RELATIVE: ImportPattern = {
   message: 'a pure layer imports only relative files: no node:*, no npm package',
 };
 
-/** Nothing between a socket and its bytes is someone else's code (docs/decisions/2026-11-22-runtime-dependencies.md). */
-const REQUEST_PATH_LAYERS = ['contract', 'http1', 'runtime', 'sidecar'];
 const NO_PACKAGE: ImportPattern = {
   regex: '^([^.n]|n[^o]|no[^d]|nod[^e]|node[^:])', // neither ./ nor node:, without look-ahead: the linter's regex has none
   message: 'the request path uses no npm package',
+};
+
+const NO_TOOLS: ImportPattern = {
+  regex: '^(\\.\\./)+(test|bench|scripts|ui)/',
+  message: 'the product does not import its tools',
+};
+
+/** Nothing between a socket and its bytes is someone else's code (docs/decisions/2026-11-22-runtime-dependencies.md). */
+const FOR_PRODUCT: Readonly<Record<string, readonly ImportPattern[]>> = {
+  base: [NO_TOOLS, ONLY_RELATIVE],
+  domain: [NO_TOOLS, ONLY_RELATIVE],
+  contract: [NO_TOOLS, NO_PACKAGE],
+  http1: [NO_TOOLS, NO_PACKAGE],
+  runtime: [NO_TOOLS, NO_PACKAGE],
+  sidecar: [NO_TOOLS, NO_PACKAGE],
 };
 
 export default defineConfig({
@@ -76,7 +89,14 @@ export default defineConfig({
     'typescript/no-unnecessary-type-parameters': 'off',
   },
   overrides: [
-    ...Object.keys(LAYERS).map((layer) => restrictImports(layer, { files: [`src/${layer}/**/*.ts`] })),
+    ...Object.keys(LAYERS).flatMap((layer) => [
+      restrictImports(layer, { files: [`src/${layer}/**/*.ts`] }),
+      restrictImports(
+        layer,
+        { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS },
+        ...(FOR_PRODUCT[layer] ?? [NO_TOOLS]),
+      ),
+    ]),
     {
       files: PURE_LAYERS.map((layer) => `src/${layer}/**/*.ts`),
       excludeFiles: TESTS,
@@ -89,12 +109,6 @@ export default defineConfig({
         ],
       },
     },
-    ...PURE_LAYERS.map((layer) =>
-      restrictImports(layer, { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS }, ONLY_RELATIVE),
-    ),
-    ...REQUEST_PATH_LAYERS.map((layer) =>
-      restrictImports(layer, { files: [`src/${layer}/**/*.ts`], excludeFiles: TESTS }, NO_PACKAGE),
-    ),
     {
       files: HOT_LAYERS.map((layer) => `src/${layer}/**/*.ts`),
       rules: {
@@ -147,11 +161,7 @@ function restrictImports(
 ): OxlintOverride {
   const allowed = LAYERS[layer] ?? [];
   const forbidden = Object.keys(LAYERS).filter((other) => other !== layer && !allowed.includes(other));
-  const patterns = [
-    { regex: '^(\\.\\./)+(test|bench|scripts|ui)/', message: 'the product does not import its tools' },
-    { regex: '(^|/)index\\.ts$', message: 'import the file itself: no barrels' },
-    ...more,
-  ];
+  const patterns = [{ regex: '(^|/)index\\.ts$', message: 'import the file itself: no barrels' }, ...more];
   if (forbidden.length > 0) {
     patterns.push({
       regex: `^(\\.\\./)+(src/)?(${forbidden.join('|')})/`,

@@ -19,6 +19,11 @@ const violations: readonly Violation[] = [
     text: 'async function work(): Promise<void> {}\nexport function run(): void {\n  work();\n}\n',
   },
   {
+    file: 'src/control/floating-promise.test.ts',
+    rule: 'no-floating-promises',
+    text: 'async function work(): Promise<void> {}\nexport function run(): void {\n  work();\n}\n',
+  },
+  {
     file: 'src/control/misused-promise.ts',
     rule: 'no-misused-promises',
     text: 'export function run(values: number[]): void {\n  values.forEach(async (value) => { await Promise.resolve(value); });\n}\n',
@@ -84,6 +89,11 @@ const violations: readonly Violation[] = [
     rule: 'no-restricted-imports',
     text: "import { z } from 'zod';\nexport const f = z;\n",
   },
+  ...Object.keys(LAYERS).map((layer) => ({
+    file: `src/${layer}/tool-import.ts`,
+    rule: 'no-restricted-imports',
+    text: "import '../../scripts/tool-command.ts';\n",
+  })),
   ...['contract', 'http1', 'runtime', 'sidecar'].map((layer) => ({
     file: `src/${layer}/package-import.ts`,
     rule: 'no-restricted-imports',
@@ -115,6 +125,7 @@ const allowed: readonly { readonly file: string; readonly text: string }[] = [
     file: 'src/control/package-import.ts',
     text: "import { z } from 'zod';\n\nexport const f = z;\n",
   },
+  { file: 'src/sidecar/support.test.ts', text: "import '../../test/support/raw-client.ts';\n" },
   { file: 'src/http1/five-parameters.ts', text: parameters(5) },
   { file: 'src/http1/long-hot-function.ts', text: longFunction(119) },
 ];
