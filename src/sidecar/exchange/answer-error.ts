@@ -15,6 +15,16 @@ export function answerError(exchange: Exchange, error: GatewayError): void {
   exchange.answerWhole(errorStatus(error), headers, [body]);
 }
 
+/** Adds what LiteLLM's clients look for in the errors of a model group. */
+export function withModelGroup(exchange: Exchange, error: GatewayError): GatewayError {
+  const { model, fallbacks } = exchange;
+  if (model === null) return error;
+  const list = fallbacks.length === 0 ? 'None' : `[${fallbacks.map((name) => `'${name}'`).join(', ')}]`;
+  const sentence = error.message.endsWith('.') ? error.message : `${error.message}.`;
+  const message = `${sentence} Received Model Group=${model}\nAvailable Model Group Fallbacks=${list}`;
+  return { ...error, message };
+}
+
 /**
  * After commit: an error event in the client's protocol if the answer is a stream of events, then the end, then close.
  * Any other answer is cut off, which its framing shows: never a silent truncation.

@@ -86,6 +86,9 @@ export class Exchange implements JournalWaiter {
   /** Deployments tried in this group. */
   readonly tried: CompiledDeployment[] = [];
   attemptsInGroup = 0;
+  /** Those that the request names, null = as configured. */
+  askedFallbacks: readonly string[] | null = null;
+  disableFallbacks = false;
   /** Groups to go to when this one fails before commit. */
   fallbacks: readonly string[] = [];
   fallbackIndex = 0;

@@ -16,7 +16,8 @@ export function readRequestOptions(exchange: Exchange): GatewayError | null {
     exchange.timeoutMs = fields.timeoutMs;
     exchange.streamTimeoutMs = fields.streamTimeoutMs;
     exchange.tags = fields.tags;
-    if (fields.fallbacks !== null) exchange.fallbacks = fields.fallbacks.slice(0, snapshot.settings.maxFallbacks);
+    exchange.disableFallbacks = fields.disableFallbacks;
+    if (fields.fallbacks !== null) exchange.askedFallbacks = fields.fallbacks.slice(0, snapshot.settings.maxFallbacks);
   }
   // Fast case: no header of ours at all.
   if (exchange.head.headers.find(HeaderId.XLitellm) === -1) return null;
@@ -36,14 +37,21 @@ function readHeaders(exchange: Exchange): GatewayError | null {
   exchange.timeoutMs ??= timeoutMs;
   exchange.streamTimeoutMs ??= streamTimeoutMs;
   if (retries !== null && exchange.fields?.numRetries === null) exchange.numRetries = Math.min(retries, MAX_RETRIES);
-  const tags = header(exchange, 'x-litellm-tags');
-  if (tags !== null && exchange.tags.length === 0) {
-    exchange.tags = tags
-      .split(',')
-      .map((tag) => tag.trim())
-      .filter((tag) => tag !== '');
-  }
+  if (exchange.tags.length === 0) exchange.tags = list(exchange, 'x-litellm-tags') ?? [];
+  exchange.askedFallbacks ??=
+    list(exchange, 'x-litellm-fallbacks')?.slice(0, exchange.snapshot.settings.maxFallbacks) ?? null;
+  if (header(exchange, 'x-litellm-disable-fallbacks')?.toLowerCase() === 'true') exchange.disableFallbacks = true;
   return null;
+}
+
+/** Values between commas; null without the header. */
+function list(exchange: Exchange, name: string): string[] | null {
+  const text = header(exchange, name);
+  if (text === null) return null;
+  return text
+    .split(',')
+    .map((value) => value.trim())
+    .filter((value) => value !== '');
 }
 
 function seconds(exchange: Exchange, name: string): number | null {

@@ -11,7 +11,7 @@ import { firstChoice } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { answerLocally } from '../local/local-answers.ts';
-import { answerError } from './answer-error.ts';
+import { answerError, withModelGroup } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { readRequestOptions } from './request-options.ts';
@@ -157,7 +157,7 @@ function findModel(exchange: Exchange): GatewayError | null {
   const resolved = resolveModel(snapshot, model);
   if (!mayUse(exchange, model, resolved)) return accessDenied(exchange, model);
   // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
-  const denied = fields?.fallbacks?.find((name) => !mayUse(exchange, name, resolveModel(snapshot, name)));
+  const denied = exchange.askedFallbacks?.find((name) => !mayUse(exchange, name, resolveModel(snapshot, name)));
   if (denied !== undefined) return accessDenied(exchange, denied);
   if (resolved === null)
     return gatewayError(
@@ -176,7 +176,7 @@ function findModel(exchange: Exchange): GatewayError | null {
   }
   exchange.resolved = resolved;
   exchange.group = group;
-  if (exchange.fallbacks.length === 0 && !(fields?.disableFallbacks ?? false)) exchange.fallbacks = group.fallbacks;
+  if (!exchange.disableFallbacks) exchange.fallbacks = exchange.askedFallbacks ?? group.fallbacks;
   const previous = fields?.previousResponseId ?? null;
   return previous === null ? null : pinToResponse(exchange, previous);
 }
@@ -207,10 +207,8 @@ function select(exchange: Exchange): GatewayError | null {
   exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
   const choice = firstChoice(exchange);
   if (choice === null) {
-    return gatewayError(
-      'no_deployments',
-      `No deployments available for selected model, Try again in 5 seconds. Received Model Group=${exchange.group?.name ?? ''}`,
-    );
+    const message = 'No deployments available for selected model, Try again in 5 seconds.';
+    return withModelGroup(exchange, { ...gatewayError('no_deployments', message), retryAfterSeconds: 5 });
   }
   startAttempt(exchange, choice);
   return null;

@@ -6,7 +6,7 @@ import { HeaderId } from '../../http1/header-id.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
-import { answerError, answerInterrupted } from '../exchange/answer-error.ts';
+import { answerError, answerInterrupted, withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { sendOutgoing } from './assemble.ts';
@@ -222,7 +222,7 @@ class Attempt implements UpstreamOwner {
     }
     const next = this.#next('again');
     if (next !== null) this.#goOn(next, performance.now());
-    else answerError(exchange, error);
+    else answerError(exchange, withModelGroup(exchange, error));
   }
 
   /** A stream that began with an error event is an attempt that failed, as long as nothing of it has left. */
@@ -299,7 +299,8 @@ type ErrorNameOrNull = Exchange['attempts'][number]['error'];
 function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
   exchange.deployment = deployment;
   const message = `the provider refused the gateway's credential for model group ${JSON.stringify(exchange.group?.name ?? '')} with status ${status}`;
-  answerError(exchange, { ...gatewayError('upstream_refused_credential', message), status });
+  const error = { ...gatewayError('upstream_refused_credential', message), status };
+  answerError(exchange, withModelGroup(exchange, error));
 }
 
 function giveBack(connection: UpstreamConnection, isClean: boolean): void {
