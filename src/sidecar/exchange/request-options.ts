@@ -25,18 +25,17 @@ export function readRequestOptions(exchange: Exchange): GatewayError | null {
 }
 
 function readHeaders(exchange: Exchange): GatewayError | null {
-  const timeoutMs = seconds(exchange, 'x-litellm-timeout');
-  const streamTimeoutMs = seconds(exchange, 'x-litellm-stream-timeout');
+  const timeout = number(exchange, 'x-litellm-timeout');
+  const streamTimeout = number(exchange, 'x-litellm-stream-timeout');
   const retries = number(exchange, 'x-litellm-num-retries');
-  if (timeoutMs === -1 || streamTimeoutMs === -1 || retries === -1) {
-    return gatewayError(
-      'invalid_field',
-      'x-litellm-timeout, x-litellm-stream-timeout and x-litellm-num-retries take a number that is not negative',
-    );
-  }
-  exchange.timeoutMs ??= timeoutMs;
-  exchange.streamTimeoutMs ??= streamTimeoutMs;
-  if (retries !== null && exchange.fields?.numRetries === null) exchange.numRetries = Math.min(retries, MAX_RETRIES);
+  if (timeout !== null && !(timeout > 0)) return invalidHeader('x-litellm-timeout', 'a number of seconds above 0');
+  if (streamTimeout !== null && !(streamTimeout > 0))
+    return invalidHeader('x-litellm-stream-timeout', 'a number of seconds above 0');
+  if (retries !== null && !Number.isInteger(retries)) return invalidHeader('x-litellm-num-retries', 'a whole number');
+  if (timeout !== null) exchange.timeoutMs ??= Math.ceil(timeout * 1000);
+  if (streamTimeout !== null) exchange.streamTimeoutMs ??= Math.ceil(streamTimeout * 1000);
+  const asked = exchange.fields?.numRetries ?? null;
+  if (retries !== null && asked === null) exchange.numRetries = Math.min(retries, MAX_RETRIES);
   if (exchange.tags.length === 0) exchange.tags = list(exchange, 'x-litellm-tags') ?? [];
   exchange.askedFallbacks ??=
     list(exchange, 'x-litellm-fallbacks')?.slice(0, exchange.snapshot.settings.maxFallbacks) ?? null;
@@ -54,17 +53,18 @@ function list(exchange: Exchange, name: string): string[] | null {
     .filter((value) => value !== '');
 }
 
-function seconds(exchange: Exchange, name: string): number | null {
-  const value = number(exchange, name);
-  return value === null || value === -1 ? value : Math.round(value * 1000);
-}
-
-/** The number in header `name`; null without the header, −1 if it is none. */
+/** The number in header `name`; null without the header, NaN if it is none. */
 function number(exchange: Exchange, name: string): number | null {
   const text = header(exchange, name);
   if (text === null) return null;
-  const value = Number(text);
-  return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : -1;
+  return DECIMAL.test(text) ? Number(text) : Number.NaN;
+}
+
+/** Looked at only where a header of ours came. */
+const DECIMAL = /^\d+(?:\.\d+)?(?:e\d{1,2})?$/i;
+
+function invalidHeader(name: string, expected: string): GatewayError {
+  return gatewayError('invalid_field', `${name} must be ${expected}`);
 }
 
 function header(exchange: Exchange, name: string): string | null {
