@@ -147,10 +147,8 @@ describe('metrics', () => {
         setTimeout(() => {}, 60_000);
       });`;
     const workers = [0, 1].map(() => new Worker(source, { eval: true }));
-    for (const [i, worker] of workers.entries()) {
-      const [batch] = (await once(worker, 'message')) as [MetricRegistration[]];
-      reader.accept(`w${i}`, batch);
-    }
+    const published = await Promise.all(workers.map((worker) => once(worker, 'message')));
+    for (const [i, [batch]] of published.entries()) reader.accept(`w${i}`, batch as MetricRegistration[]);
     assert.equal(reader.value('c_total', '1'), 200_000);
     for (const worker of workers) await worker.terminate();
   });
