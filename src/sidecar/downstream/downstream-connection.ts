@@ -10,6 +10,7 @@ import { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
 import { REQUEST_KEYS } from '../../domain/request/request-fields.ts';
 import type { ParserLimits } from '../../http1/limits.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
+import type { ParseFailure } from '../../http1/refusals.ts';
 import { RequestParser } from '../../http1/request-parser.ts';
 import { statusLine } from '../../http1/serializer.ts';
 import { Exchange } from '../exchange/exchange.ts';
@@ -253,7 +254,7 @@ export class DownstreamConnection {
         return;
       case ParserEvent.Error:
         this.#input = null;
-        this.#refuseMalformed(gatewayError(parser.error!.name, parser.error!.message));
+        this.#refuseMalformed(malformedError(parser.error!));
         return;
       default:
         return parser.event satisfies never;
@@ -309,15 +310,15 @@ export class DownstreamConnection {
 
   /** There is no exchange that could answer: the refusal is written as it is, and the connection closed. */
   #refuseMalformed(error: GatewayError): void {
-    this.worker.metrics.refusedBeforeAuthentication.add(1);
     const { exchange } = this;
     if (exchange !== null) {
-      // The body broke the rules after its head was accepted.
+      // The body broke the rules after its head was accepted; the exchange counts it as what it is.
       exchange.refusal = error;
       exchange.keepAlive = false;
       settleRefusal(exchange);
       return;
     }
+    this.worker.metrics.refusedBeforeAuthentication.add(1);
     const body = errorBody(error, 'openai');
     const retry = error.name === 'not_ready' ? 'retry-after: 1\r\n' : '';
     this.send({
@@ -378,4 +379,9 @@ export class DownstreamConnection {
     }
     this.#onGone(this);
   }
+}
+
+/** The parser's rules know the status better than the table: 501 for another coding, 414 for a long target. */
+function malformedError({ name, message, status }: ParseFailure): GatewayError {
+  return { ...gatewayError(name, message), status };
 }
