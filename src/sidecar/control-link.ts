@@ -3,7 +3,7 @@ import { CONTROL_PROTOCOL, type ToControl, type ToSidecar } from '../contract/co
 import { encodeFrame, FrameDecoder } from '../contract/frame-codec.ts';
 import type { Logger } from '../runtime/logger.ts';
 
-const FIRST_RETRY_MS = 50;
+const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 2_000;
 
 export interface ControlLinkListener {
