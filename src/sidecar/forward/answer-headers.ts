@@ -22,18 +22,29 @@ for (const id of [
   WITHHELD[id] = 1;
 }
 
+const NONE_WITHHELD = new Uint8Array(256);
+
 /**
  * Status line and header lines of the answer to a provider's reply: the provider's own but for those withheld, and if
  * the configuration says so each again as `llm_provider-<name>`. Framing, connection and our own lines follow later.
  */
 export function providerHeaders(head: ResponseHead, echo: boolean): string {
+  return relayedHeaders(head, WITHHELD, echo);
+}
+
+/** Status line and header lines of the control plane's reply: all but hop-by-hop ones, it is a part of the gateway. */
+export function controlHeaders(head: ResponseHead): string {
+  return relayedHeaders(head, NONE_WITHHELD, false);
+}
+
+function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean): string {
   const { headers } = head;
   const dropped = connectionOptions(headers);
   let lines = statusLine(head.status);
   let echoed = '';
   for (let index = 0; index < headers.count; index += 1) {
     const id = headers.id(index);
-    if (WITHHELD[id] === 1 || isHopByHop(id)) continue;
+    if (withheld[id] === 1 || isHopByHop(id)) continue;
     if (dropped !== null && dropped.has(headers.name(index))) continue;
     const line = headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
     lines += line;

@@ -6,7 +6,7 @@ import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import type { AnswerFraming, Exchange } from '../exchange/exchange.ts';
-import { gatewayHeaders, providerHeaders } from './answer-headers.ts';
+import { controlHeaders, gatewayHeaders, providerHeaders } from './answer-headers.ts';
 import { EncodedReplyCopy } from './encoded-reply-copy.ts';
 
 /** Before commit at most this much of a reply is held together: it may still turn out to be worth another attempt. */
@@ -44,7 +44,8 @@ export class ReplyRelay {
   constructor(exchange: Exchange, head: ResponseHead) {
     this.#exchange = exchange;
     this.status = head.status;
-    this.#providerHeaders = providerHeaders(head, exchange.snapshot.settings.echoProviderHeaders && exchange.recorded);
+    const echo = exchange.snapshot.settings.echoProviderHeaders;
+    this.#providerHeaders = exchange.route.kind === 'admin' ? controlHeaders(head) : providerHeaders(head, echo);
     this.#contentLength = head.framing === 'length' ? head.contentLength : -1;
     this.#bodiless = head.framing === 'none';
     const shape = usageShape(exchange);
