@@ -11,6 +11,8 @@ export function answerError(exchange: Exchange, error: GatewayError): void {
   if (exchange.key === null) exchange.worker.metrics.refusedBeforeAuthentication.add(1);
   const body = asBytes(Buffer.from(errorBody(error, exchange.envelope), 'utf8'));
   let headers = errorHeaders(exchange, error);
+  // RFC 9110 §15.5.22: the answer names the protocol that is served.
+  if (error.name === 'upgrade_unsupported') headers += 'connection: upgrade\r\nupgrade: websocket\r\n';
   if (error.name === 'method_not_allowed') headers += `allow: ${routeMethods(exchange.route)?.join(', ') ?? ''}\r\n`;
   exchange.answerWhole(errorStatus(error), headers, [body]);
 }

@@ -10,6 +10,7 @@ export type Route =
   | { readonly kind: 'liveness' }
   | { readonly kind: 'readiness' }
   | { readonly kind: 'metrics' }
+  | { readonly kind: 'server' }
   | { readonly kind: 'admin' };
 
 const ADMIN: Route = Object.freeze({ kind: 'admin' });
@@ -35,6 +36,8 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ['/health/liveness', Object.freeze({ kind: 'liveness' })],
   ['/health/readiness', Object.freeze({ kind: 'readiness' })],
   ['/metrics', Object.freeze({ kind: 'metrics' })],
+  // `OPTIONS *`; the parser admits the asterisk with no other method (RFC 9112 §3.2.4).
+  ['*', Object.freeze({ kind: 'server' })],
 ]);
 
 /** The route of `path` (no query). What is not known here is the control plane's. */
@@ -57,6 +60,8 @@ export function routeMethods(route: Route): readonly string[] | null {
       return GET;
     case 'realtime':
       return GET_ONLY;
+    case 'server':
+      return SERVED;
     case 'admin':
       return null;
     default:
@@ -67,6 +72,8 @@ export function routeMethods(route: Route): readonly string[] | null {
 const POST: readonly string[] = ['POST'];
 const GET: readonly string[] = ['GET', 'HEAD'];
 const GET_ONLY: readonly string[] = ['GET'];
+/** By some route; OPTIONS is not among them. */
+const SERVED: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** `/responses/{id}…` and `/models/{id}`: the part of the path after the collection. */
 export function pathId(path: string, route: Route): string {

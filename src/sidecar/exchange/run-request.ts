@@ -119,6 +119,8 @@ function proceed(exchange: Exchange): void {
     case 'admin':
       forwardToControl(exchange);
       return;
+    case 'server': // refused with its method, in `onHead`
+      return;
     case 'models':
     case 'model':
     case 'liveness':
