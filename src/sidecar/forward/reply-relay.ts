@@ -38,6 +38,7 @@ export class ReplyRelay {
   readonly #replyModel: Bytes | null;
   #held: Bytes[] = [];
   #heldBytes = 0;
+  #hasNotedResponse = false;
   /** Offset in the reply's body of the first byte held. */
   #heldFrom = 0;
 
@@ -100,6 +101,8 @@ export class ReplyRelay {
    */
   flush(): boolean {
     const exchange = this.#exchange;
+    // A client may ask for a response, or cancel it, as soon as it has seen its id.
+    if (this.#events !== null) this.#noteResponse(this.#events.responseId);
     if (exchange.committed) return this.#heldBytes === 0 || exchange.continueAnswer(this.#take(false));
     if (this.#mustHold()) return true;
     return this.#commit();
@@ -214,11 +217,16 @@ export class ReplyRelay {
       ({ usage, responseId } = this.#encoded.read());
     }
     if (usage !== null) exchange.usage = usage;
-    if (responseId !== null && exchange.deployment !== null && exchange.key !== null) {
-      const { deployment, key, worker } = exchange;
-      worker.responses.add(responseId, { deploymentId: deployment.spec.id, owner: key.owner });
-      worker.host.shareResponse(responseId, deployment.spec.id, key.owner);
-    }
+    this.#noteResponse(responseId);
+  }
+
+  /** Remembers who made a response, and where. Once. */
+  #noteResponse(responseId: string | null): void {
+    const { deployment, key, worker } = this.#exchange;
+    if (responseId === null || this.#hasNotedResponse || deployment === null || key === null) return;
+    this.#hasNotedResponse = true;
+    worker.responses.add(responseId, { deploymentId: deployment.spec.id, owner: key.owner });
+    worker.host.shareResponse(responseId, deployment.spec.id, key.owner);
   }
 }
 
