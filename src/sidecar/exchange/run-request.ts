@@ -4,7 +4,13 @@ import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/
 import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
-import { resolveModel, type ResolvedModel } from '../compiled-snapshot.ts';
+import {
+  resolveModel,
+  type CompiledDeployment,
+  type CompiledGroup,
+  type CompiledSnapshot,
+  type ResolvedModel,
+} from '../compiled-snapshot.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
 import { firstChoice } from '../forward/next-choice.ts';
@@ -193,15 +199,36 @@ function pinToResponse(exchange: Exchange, responseId: string): GatewayError | n
   const made = worker.responses.get(responseId);
   const deployment = made === undefined ? undefined : snapshot.deployments.get(made.deploymentId);
   const isTheirs = made !== undefined && (key!.isMaster || made.owner === key!.owner);
-  if (deployment === undefined || !isTheirs) {
-    return gatewayError(
-      'response_not_found',
-      `No response ${JSON.stringify(responseId)} was made through this gateway by a key of the same owner.`,
-    );
+  if (deployment === undefined || !isTheirs) return responseNotFound(responseId);
+  if (exchange.group === null) {
+    exchange.pinned = deployment;
+    exchange.group = groupOf(snapshot, deployment);
+    return null;
   }
-  exchange.pinned = deployment;
-  exchange.group ??= snapshot.groups.get(deployment.spec.groupName) ?? null;
+  // The model asked for decides what may be used: a deployment of its group, if not this one, then of the same account.
+  const { deployments } = exchange.group;
+  const isSame = deployments.includes(deployment);
+  const pinned = isSame ? deployment : deployments.find((other) => isSameAccount(other, deployment));
+  if (pinned === undefined) return responseNotFound(responseId);
+  exchange.pinned = pinned;
   return null;
+}
+
+function groupOf(snapshot: CompiledSnapshot, { spec }: CompiledDeployment): CompiledGroup | null {
+  const { groupName } = spec;
+  return snapshot.groups.get(groupName) ?? snapshot.wildcards.find(({ name }) => name === groupName) ?? null;
+}
+
+/** Same place, same credential: a response made by one is known to the other. */
+function isSameAccount(a: CompiledDeployment, b: CompiledDeployment): boolean {
+  return a.pool === b.pool && a.spec.basePath === b.spec.basePath && a.headerBlock === b.headerBlock;
+}
+
+function responseNotFound(responseId: string): GatewayError {
+  return gatewayError(
+    'response_not_found',
+    `No response ${JSON.stringify(responseId)} was made through this gateway by a key of the same owner, where this model is served.`,
+  );
 }
 
 /** Select: the first deployment; from here the attempt goes on by itself. */

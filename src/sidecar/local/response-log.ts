@@ -34,8 +34,14 @@ export class ResponseLog {
   append(entry: ResponseEntry): void {
     try {
       if (this.#entries >= MAX_ENTRIES) this.#rotate();
-      if (this.#fd === -1) this.#fd = openSync(this.#path, 'a', 0o600);
-      writeSync(this.#fd, `${JSON.stringify([entry.responseId, entry.deploymentId, entry.owner])}\n`);
+      const line = `${JSON.stringify([entry.responseId, entry.deploymentId, entry.owner])}\n`;
+      if (this.#fd === -1) {
+        this.#fd = openSync(this.#path, 'a', 0o600);
+        // A kill may have torn the last line: the first one after it begins anew.
+        writeSync(this.#fd, `\n${line}`);
+      } else {
+        writeSync(this.#fd, line);
+      }
       this.#entries += 1;
     } catch (error) {
       // Only a restart would miss it: the workers have it in memory.
