@@ -130,6 +130,7 @@ class Attempt implements UpstreamOwner {
     if (!this.#answered && connection.reused && !this.#repeatedFresh) {
       // A kept-alive connection that the provider closed just as it was taken: once more, fresh, uncounted.
       this.#repeatedFresh = true;
+      this.exchange.attemptDeadlineMs = Infinity;
       this.deployment.pool.acquireFresh(this, performance.now());
       return;
     }
@@ -290,6 +291,8 @@ class Attempt implements UpstreamOwner {
 export function startAttempt(exchange: Exchange, choice: Choice): void {
   const attempt = new Attempt(exchange, choice.deployment, choice.upstreamModel);
   exchange.attempt = attempt;
+  // What the last attempt had left is not this one's: until it is sent, the pool bounds its wait.
+  exchange.attemptDeadlineMs = Infinity;
   attempt.start();
 }
 
