@@ -8,7 +8,9 @@ import { routeMethods } from './route.ts';
 export function answerError(exchange: Exchange, error: GatewayError): void {
   exchange.errorName = error.name;
   if (errorSpec(error).closes) exchange.keepAlive = false;
-  if (exchange.key === null) exchange.worker.metrics.refusedBeforeAuthentication.add(1);
+  // The control plane authenticates its own requests.
+  if (exchange.key === null && exchange.route.kind !== 'admin')
+    exchange.worker.metrics.refusedBeforeAuthentication.add(1);
   const body = asBytes(Buffer.from(errorBody(error, exchange.envelope), 'utf8'));
   let headers = errorHeaders(exchange, error);
   // RFC 9110 §15.5.22: the answer names the protocol that is served.

@@ -57,7 +57,9 @@ function traceId(exchange: Exchange): string {
   const parent = exchange.head.headers.text(HeaderId.Traceparent);
   if (parent === null || parent.length < 55 || parent[2] !== '-' || parent[35] !== '-') return 'null';
   const id = parent.slice(3, 35);
-  return TRACE_ID.test(id) ? `"${id}"` : 'null';
+  return TRACE_ID.test(id) && id !== NO_TRACE ? `"${id}"` : 'null';
 }
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
+/** W3C Trace Context §3.2.2.3: invalid. */
+const NO_TRACE = '0'.repeat(32);
