@@ -238,7 +238,7 @@ export function readJournal(directory: string): UsageEvent[] {
     .map((line) => JSON.parse(line) as UsageEvent);
 }
 
-function readJournalText(directory: string): string {
+export function readJournalText(directory: string): string {
   return readdirSync(directory)
     .sort()
     .map((name) => readFileSync(join(directory, name), 'utf8'))

@@ -74,10 +74,10 @@ export class JournalWriter {
     const text = this.#text;
     this.#waiters = [];
     this.#text = '';
-    const stored = this.#write(text);
-    if (stored) this.lines += waiters.length;
-    else this.dropped += waiters.length;
-    for (const waiter of waiters) waiter.onJournaled(stored);
+    const stored = this.#write(Buffer.from(text, 'utf8'), waiters.length);
+    this.lines += stored;
+    this.dropped += waiters.length - stored;
+    for (let index = 0; index < waiters.length; index += 1) waiters[index]!.onJournaled(index < stored);
   }
 
   /** Called on each tick: fsync when its interval is over. */
@@ -99,30 +99,33 @@ export class JournalWriter {
     this.#closeSegment();
   }
 
-  #write(text: string): boolean {
-    const data = Buffer.from(text, 'utf8');
+  /** @returns how many of the `count` lines in `data` are on disk: all, or those before the disk refused. */
+  #write(data: Buffer, count: number): number {
+    let stored = 0;
     try {
       if (this.#fd === -1 || this.#segmentBytes >= this.#settings.maxSegmentBytes) this.#openSegment();
       const written = writeSync(this.#fd, data);
       this.#segmentBytes += written;
       this.bytes += written;
       this.#unsynced = true;
-      if (written === data.length) return true;
+      if (written === data.length) return count;
       // A short write tears a line: nothing may follow it, so this segment ends here (its reader drops a last line
       // without newline), and what is not whole in it goes to a new one. No line is written twice.
       const whole = data.subarray(0, written).lastIndexOf(0x0a) + 1;
+      stored = lineCount(data.subarray(0, whole));
       this.#openSegment();
       const rest = data.subarray(whole);
       const again = writeSync(this.#fd, rest);
       this.#segmentBytes += again;
       this.bytes += again;
-      if (again === rest.length) return true;
+      if (again === rest.length) return count;
+      stored += lineCount(rest.subarray(0, again));
       this.lastError = 'short write';
     } catch (error) {
       this.lastError = error instanceof Error ? error.message : String(error);
     }
     this.#closeSegment();
-    return false;
+    return stored;
   }
 
   #openSegment(): void {
@@ -155,4 +158,11 @@ export class JournalWriter {
       if (error !== null && error.code !== 'EBADF') this.lastError = error.message;
     });
   }
+}
+
+/** Whole ones; a newline stands nowhere but at the end of a line, JSON escapes it. */
+function lineCount(data: Buffer): number {
+  let count = 0;
+  for (let at = data.indexOf(0x0a); at !== -1; at = data.indexOf(0x0a, at + 1)) count += 1;
+  return count;
 }
