@@ -22,7 +22,11 @@ export function startFlow(
   rest: SnapshotParts & { readonly harness?: Partial<HarnessOptions> } = {},
 ): Promise<SidecarHarness> {
   const { harness, ...parts } = rest;
-  return startSidecar({ snapshot: snapshotOf(deployments, { ...parts, timeouts }), ...harness });
+  // A test that fails leaves its connections open; its end should not take longer for that.
+  return startSidecar({
+    snapshot: snapshotOf(deployments, { ...parts, timeouts: { drainMs: 500, ...timeouts } }),
+    ...harness,
+  });
 }
 
 /** Runs `body` with a provider and a gateway that are stopped afterwards, whatever happens. */

@@ -32,6 +32,8 @@ export type UpstreamScript = (request: UpstreamRequest, reply: UpstreamReply, in
 export class ScriptedUpstream {
   readonly requests: UpstreamRequest[] = [];
   script: UpstreamScript;
+  /** Sees each connection before its first request. */
+  onConnection: ((socket: Socket) => void) | null = null;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #connections = 0;
@@ -77,6 +79,7 @@ export class ScriptedUpstream {
     let pending = Buffer.alloc(0);
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));
+    this.onConnection?.(socket);
     socket.on('data', (chunk: Buffer) => {
       pending = Buffer.concat([pending, chunk]);
       for (;;) {

@@ -231,7 +231,9 @@ export class DownstreamConnection {
   #isBusy(): boolean {
     const { exchange } = this;
     if (this.#closing) return true;
-    return exchange !== null && (exchange.requestComplete || exchange.state === 'waiting-for-key');
+    // Answers that a client does not read would pile up in memory: it gets the next one when it has taken the last.
+    if (exchange === null) return this.#blocked;
+    return exchange.requestComplete || exchange.state === 'waiting-for-key';
   }
 
   #step(input: Bytes): void {
@@ -277,7 +279,8 @@ export class DownstreamConnection {
   #bound(): void {
     const { exchange } = this;
     if (exchange === null) {
-      if (!this.parser.isIdle() && this.#waitingFor !== 'clientHeadMs') this.#wait('clientHeadMs', this.deliveredMs);
+      const isAwaited = !this.#blocked && !this.parser.isIdle();
+      if (isAwaited && this.#waitingFor !== 'clientHeadMs') this.#wait('clientHeadMs', this.deliveredMs);
     } else if (!exchange.requestComplete) {
       if (exchange.state === 'waiting-for-key') this.deadlineMs = Infinity;
       else this.#wait('clientBodyIdleMs', this.deliveredMs);
@@ -351,6 +354,7 @@ export class DownstreamConnection {
     const { exchange } = this;
     if (exchange === null) {
       this.#wait('clientIdleMs', performance.now());
+      this.#run();
       return;
     }
     this.deadlineMs = Infinity;
