@@ -26,10 +26,10 @@ const STALL_MS = 40;
 const realWriteSync = fs.writeSync;
 /** Replaces write(2) for journal lines; everything else is written as ever. */
 function onJournalWrite(write: (fd: number, data: Buffer) => number): void {
-  fs.writeSync = ((fd: number, data: unknown, ...rest: unknown[]) => {
+  fs.writeSync = (fd: number, data: unknown, ...rest: unknown[]): number => {
     const isJournal = Buffer.isBuffer(data) && data.includes('"requestBytes"');
     return isJournal ? write(fd, data) : (realWriteSync as (...args: unknown[]) => number)(fd, data, ...rest);
-  }) as typeof fs.writeSync;
+  };
   syncBuiltinESMExports();
 }
 

@@ -34,4 +34,5 @@ for (const request of requests) {
   });
   client.close();
 }
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
 parentPort?.postMessage(results);
