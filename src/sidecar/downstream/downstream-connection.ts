@@ -339,13 +339,21 @@ export class DownstreamConnection {
    * and dropped for a while, since a RST for unread bytes would discard the answer at its side (RFC 9112 §9.6).
    */
   #close(): void {
-    if (this.#gone) return;
+    if (this.#gone || this.#closing) return;
     this.#closing = true;
     this.#input = null;
+    this.#wait('clientWriteIdleMs', performance.now());
+    if (this.#paused) this.socket.resume();
+    this.socket.end(() => {
+      this.#linger();
+    });
+  }
+
+  /** The client has our FIN, or will have it when it has read what lies before it. */
+  #linger(): void {
+    if (this.#gone) return;
     this.#waitingFor = 'clientIdleMs';
     this.deadlineMs = performance.now() + LINGER_MS;
-    if (this.#paused) this.socket.resume();
-    this.socket.end();
   }
 
   #onDrain(): void {
