@@ -16,6 +16,7 @@ export async function benchCommand(argv: string[]): Promise<void> {
   try {
     process.exitCode = await runSubcommand(name, rest, cleanup);
   } catch (error) {
+    if (cleanup.isStopping) return; // which ends the process when all is undone
     if (error instanceof UsageError) {
       process.stderr.write(`${error.message}\n`);
       process.exitCode = 2;

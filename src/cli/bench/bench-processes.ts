@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BenchChild, BenchError, findFreePort } from './child-process.ts';
+import type { Cleanup } from './cleanup.ts';
 import { gatewayConfig, type GatewayConfig } from './gateway-config.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -22,8 +23,13 @@ export interface BenchServer {
 }
 
 /** @param flags more flags of `slipstream mock`. */
-export async function startMockProcess(flags: readonly string[], cpus: string | null): Promise<BenchServer> {
+export async function startMockProcess(
+  flags: readonly string[],
+  cpus: string | null,
+  cleanup: Cleanup,
+): Promise<BenchServer> {
   const child = new BenchChild('mock', [process.execPath, MOCK_PROCESS, '--port', '0', ...flags], { cpus, ipc: true });
+  cleanup.add(() => child.stop());
   let port = 0;
   await child.waitUntil(() => {
     port = Number(/listening on http:\/\/[^\s]*:(\d+)$/m.exec(child.output)?.[1] ?? 0);
@@ -40,12 +46,18 @@ export function haproxyVersion(): string {
   return result.stdout.split('\n')[0] ?? '';
 }
 
-export async function startHaproxy(name: string, mockPort: number, cpus: string | null): Promise<BenchServer> {
+export async function startHaproxy(
+  name: string,
+  mockPort: number,
+  cpus: string | null,
+  cleanup: Cleanup,
+): Promise<BenchServer> {
   const port = await findFreePort();
   const child = new BenchChild(name, [HAPROXY, '-db', '-f', HAPROXY_CONFIG], {
     cpus,
     env: { BENCH_LISTEN_PORT: String(port), BENCH_MOCK_PORT: String(mockPort) },
   });
+  cleanup.add(() => child.stop());
   await child.waitUntil(() => acceptsConnections(port), START_TIMEOUT_MS);
   return { child, port };
 }
@@ -75,27 +87,27 @@ export class GatewayInstallation {
     writeFileSync(join(this.directory, 'config.yaml'), this.config.yaml, { mode: 0o600 });
   }
 
-  static async create(options: GatewayOptions): Promise<GatewayInstallation> {
-    return new GatewayInstallation(options, await findFreePort());
+  static async create(options: GatewayOptions, cleanup: Cleanup): Promise<GatewayInstallation> {
+    const installation = new GatewayInstallation(options, await findFreePort());
+    cleanup.add(() => rmSync(installation.directory, { recursive: true, force: true }));
+    return installation;
   }
 
   /** Spawns the launcher; answers at once, before it is ready. */
-  spawn(): BenchChild {
+  spawn(cleanup: Cleanup): BenchChild {
     const files = ['--config', join(this.directory, 'config.yaml'), '--data-dir', join(this.directory, 'data')];
     const command = [process.execPath, LAUNCHER, 'start', ...files, '--host', '127.0.0.1', '--port', String(this.port)];
     if (!this.#options.withSidecar) command.push('--no-sidecar');
-    return new BenchChild('gateway', command, { cpus: this.#options.cpus });
+    const child = new BenchChild('gateway', command, { cpus: this.#options.cpus });
+    cleanup.add(() => child.stop());
+    return child;
   }
 
   /** Spawns it and waits for /health/readiness. */
-  async start(): Promise<BenchServer> {
-    const child = this.spawn();
+  async start(cleanup: Cleanup): Promise<BenchServer> {
+    const child = this.spawn(cleanup);
     await child.waitUntil(() => isReady(this.port), START_TIMEOUT_MS);
     return { child, port: this.port };
-  }
-
-  remove(): void {
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -14,9 +14,8 @@ export async function runHold(options: CommonOptions, cleanup: Cleanup): Promise
   const machine = describeMachine();
   const generator = new LoadGenerator(options.cpusLoad);
   cleanup.add(() => generator.stop());
-  const mock = await startMockProcess(options.mockFlags, options.cpusLoad);
-  cleanup.add(() => mock.child.stop());
-  const arm = await startGatewayArm(options, mock, cleanup);
+  const mock = await startMockProcess(options.mockFlags, options.cpusLoad, cleanup);
+  const arm = await startGatewayArm({ ...options, isWarm: false }, mock, cleanup);
   const lengths = await probeArms(generator, [arm], options.shape);
   const expectedBodyBytes = lengths.get(arm.name) ?? null;
   const round = await measureArm(generator, arm, { shape: options.shape, expectedBodyBytes, round: 0 });

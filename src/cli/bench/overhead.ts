@@ -79,41 +79,31 @@ function turn(
 }
 
 async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Arm[]> {
-  const mock = await startMockProcess(options.mockFlags, options.cpusLoad);
-  cleanup.add(() => mock.child.stop());
+  const mock = await startMockProcess(options.mockFlags, options.cpusLoad, cleanup);
   const plain = { host: HOST, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL, tlsServerName: null };
   const mockPid = mock.child.pid;
   const arms: Arm[] = [{ name: 'direct', target: { ...plain, port: mock.port }, rootPid: null, mockPid }];
   if (options.withHaproxy) {
     for (const name of ['haproxy', 'haproxy2'] as const) {
-      const haproxy = await startHaproxy(name, mock.port, options.cpusGateway);
-      cleanup.add(() => haproxy.child.stop());
+      const haproxy = await startHaproxy(name, mock.port, options.cpusGateway, cleanup);
       arms.push({ name, target: { ...plain, port: haproxy.port }, rootPid: haproxy.child.pid, mockPid });
     }
   }
-  if (options.withGateway) arms.push(await startGatewayArm(options, mock, cleanup));
+  if (options.withGateway) arms.push(await startGatewayArm({ ...options, isWarm: true }, mock, cleanup));
   return arms;
 }
 
-/** The second start of an installation: with a warm compile cache, as all starts but the first are. */
+/** With `isWarm` the second start of an installation: a warm compile cache, as all starts but the first have it. */
 export async function startGatewayArm(
-  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway'>,
+  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway'> & { readonly isWarm: boolean },
   mock: BenchServer,
   cleanup: Cleanup,
 ): Promise<Arm> {
   const { threads, withSidecar, cpusGateway: cpus } = options;
-  const installation = await GatewayInstallation.create({
-    mockPort: mock.port,
-    threads,
-    withSidecar,
-    cpus,
-    keyCount: KEY_COUNT,
-  });
-  cleanup.add(() => installation.remove());
-  const first = await installation.start();
-  await first.child.stop();
-  const gateway = await installation.start();
-  cleanup.add(() => gateway.child.stop());
+  const installed = { mockPort: mock.port, threads, withSidecar, cpus, keyCount: KEY_COUNT };
+  const installation = await GatewayInstallation.create(installed, cleanup);
+  if (options.isWarm) await (await installation.start(cleanup)).child.stop();
+  const gateway = await installation.start(cleanup);
   return {
     name: 'slipstream',
     target: {

@@ -28,16 +28,9 @@ const SHAPE: LoadShape = {
 /** `slipstream bench startup`: launcher spawned → first 200 through the mock. @returns the exit status. */
 export async function runStartup(options: StartupOptions, cleanup: Cleanup): Promise<number> {
   const machine = describeMachine();
-  const mock = await startMockProcess([], null);
-  cleanup.add(() => mock.child.stop());
-  const installation = await GatewayInstallation.create({
-    mockPort: mock.port,
-    threads: null,
-    withSidecar: options.withSidecar,
-    cpus: null,
-    keyCount: 1,
-  });
-  cleanup.add(() => installation.remove());
+  const mock = await startMockProcess([], null, cleanup);
+  const installed = { mockPort: mock.port, threads: null, withSidecar: options.withSidecar, cpus: null, keyCount: 1 };
+  const installation = await GatewayInstallation.create(installed, cleanup);
 
   const coldMs = await measureStart(installation, cleanup);
   const warmMs: number[] = [];
@@ -74,8 +67,7 @@ async function measureStart(installation: GatewayInstallation, cleanup: Cleanup)
     processIds: [],
   };
   const startedAt = performance.now();
-  const child = installation.spawn();
-  cleanup.add(() => child.stop());
+  const child = installation.spawn(cleanup);
   for (;;) {
     const isGood = await probe(spec).then(
       ({ status }) => status === 200,
