@@ -87,6 +87,21 @@ describe('model of a JSON reply', () => {
     assert.equal((await get({ path: '/v1/messages', model: 'claude' })).text, '{"type":"message","model":"claude"}');
   });
 
+  it('whatever case and parameters the content-type has', async () => {
+    for (const type of ['Application/JSON', 'application/json;charset=UTF-8', 'APPLICATION/JSON ; x=y']) {
+      answers(reply(200, [`Content-Type: ${type}`], '{"model":"up","usage":{"prompt_tokens":4}}'));
+      const answer = await get();
+      assert.equal(answer.text, '{"model":"gpt","usage":{"prompt_tokens":4}}', type);
+      assert.equal(answer.header('content-type'), type);
+      assert.equal(gateway.journal().at(-1)?.usage?.inputTokens, 4);
+    }
+    const events = 'data: {"model":"up"}\n\n';
+    answers(reply(200, ['content-type: Text/Event-Stream'], events));
+    assert.equal((await get()).text, 'data: {"model":"gpt"}\n\n');
+    answers(reply(200, ['content-type: application/jsonl'], '{"model":"up"}\n{"model":"up"}\n'));
+    assert.equal((await get()).text, '{"model":"up"}\n{"model":"up"}\n', 'another type');
+  });
+
   it('stays where the setting says upstream', async () => {
     const body = odd.replace('MODEL', 'upstream-2024-01-01');
     for (const [name, bytes] of framings(body)) {

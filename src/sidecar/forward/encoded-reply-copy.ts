@@ -4,8 +4,8 @@ import type { UsageShape } from '../../domain/endpoints.ts';
 import { JsonReplyReader } from '../../domain/reply/json-reply-reader.ts';
 import { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
-import { HeaderId } from '../../http1/header-id.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
+import { mediaType } from './media-type.ts';
 
 /** A larger compressed reply is relayed without its usage being read. */
 const MAX_COPIED_BYTES = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ export class EncodedReplyCopy {
   constructor(encoding: string, head: ResponseHead, shape: UsageShape) {
     this.#encoding = encoding.toLowerCase();
     this.#shape = shape;
-    this.#isEventStream = head.headers.text(HeaderId.ContentType)?.startsWith('text/event-stream') ?? false;
+    this.#isEventStream = mediaType(head) === 'text/event-stream';
   }
 
   push(chunk: Bytes, start: number, end: number): void {

@@ -8,6 +8,7 @@ import type { ResponseHead } from '../../http1/response-head.ts';
 import type { AnswerFraming, Exchange } from '../exchange/exchange.ts';
 import { controlHeaders, gatewayHeaders, providerHeaders } from './answer-headers.ts';
 import { EncodedReplyCopy } from './encoded-reply-copy.ts';
+import { mediaType } from './media-type.ts';
 
 /** Before commit at most this much of a reply is held together: it may still turn out to be worth another attempt. */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -238,10 +239,9 @@ function usageShape(exchange: Exchange): UsageShape | null {
 
 function relayMode(head: ResponseHead, isOk: boolean): RelayMode {
   if (!isOk) return 'raw';
-  const type = head.headers.text(HeaderId.ContentType);
-  if (type === null) return 'raw';
-  if (type.startsWith('application/json')) return 'json';
-  return type.startsWith('text/event-stream') ? 'events' : 'raw';
+  const type = mediaType(head);
+  if (type === 'application/json') return 'json';
+  return type === 'text/event-stream' ? 'events' : 'raw';
 }
 
 /** The name that the reply should carry: the client's, unless it was told otherwise or another group served it. */
