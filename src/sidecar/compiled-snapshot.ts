@@ -165,10 +165,15 @@ function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: S
     ownNames,
     defaultLines: spec.defaultHeaders.map(([name, value]) => [name, `${name}: ${value}\r\n`] as const),
     answerHeaders:
-      `x-slipstream-model-id: ${spec.id}\r\nx-litellm-model-id: ${spec.id}\r\n` +
-      `x-litellm-model-group: ${encodeURI(spec.groupName)}\r\n`,
+      `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
+      `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
     eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
   });
+}
+
+/** Names come from people: what no header can carry is percent-encoded. */
+function headerText(name: string): string {
+  return encodeURI(name.toWellFormed());
 }
 
 /** Request line to `spec` for `path` (starting with a slash), its base path and query added. */

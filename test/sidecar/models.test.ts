@@ -250,6 +250,30 @@ describe('the model of a request', () => {
   });
 });
 
+describe('names that no header can carry', () => {
+  it('reach headers encoded, and everything else as they are', async (test) => {
+    const name = 'моdèl – 1\r\nx-injected: 1';
+    const odd = await startSidecar({
+      snapshot: snapshotOf([deployment(name, upstream.port, { id: 'id – ü\r\nx-injected: 2', upstreamModel: name })]),
+    });
+    test.after(() => odd.stop());
+    const reply = await ask(odd.port, { key: TEST_KEY, body: JSON.stringify({ model: name }) });
+    assert.equal(reply.status, 200, reply.text);
+    assert.equal(reply.header('x-injected'), null);
+    assert.equal(decodeURIComponent(reply.header('x-litellm-model-group') ?? ''), name);
+    assert.equal(decodeURIComponent(reply.header('x-slipstream-model-id') ?? ''), 'id – ü\r\nx-injected: 2');
+    assert.equal(odd.journal()[0]?.deployment, 'id – ü\r\nx-injected: 2');
+    assert.equal(odd.journal()[0]?.model, name);
+    assert.equal((JSON.parse(upstream.last.body) as { model: string }).model, name);
+    const missing = await ask(odd.port, { key: TEST_KEY, body: JSON.stringify({ model: `${name}?` }) });
+    assert.equal(missing.status, 400);
+    assert.equal(missing.header('x-injected'), null);
+    const metrics = await ask(odd.port, { method: 'GET', path: '/metrics', key: TEST_KEY });
+    assert.match(metrics.text, /моdèl – 1/);
+    assert.ok(!/^x-injected/m.test(metrics.text));
+  });
+});
+
 describe('an alias that a new configuration leads elsewhere', () => {
   it('is checked anew', async (test) => {
     const deployments = [deployment('open', upstream.port), deployment('closed', upstream.port)];
