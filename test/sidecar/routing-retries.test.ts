@@ -475,6 +475,27 @@ describe('fallbacks', () => {
     await one.stop();
   });
 
+  it('of another protocol are passed over: that would need translation', async () => {
+    answers('a', fails(500));
+    const one = await startSidecar({
+      snapshot: snapshotOf(
+        [
+          deployment('gpt', upstreams.a.port, { id: 'a' }),
+          deployment('claude', upstreams.c.port, { id: 'c', family: 'anthropic' }),
+          deployment('backup', upstreams.d.port, { id: 'd' }),
+        ],
+        { fallbacks: { gpt: ['claude', 'backup'] }, settings: { numRetries: 0 } },
+      ),
+    });
+    const own = new RawClient(one.port);
+    const reply = await own.send(requestBytes({ key: TEST_KEY, body: '{"model":"gpt"}' })).reply();
+    own.close();
+    assert.equal(reply.status, 200);
+    assert.equal(asked.join(''), 'ad');
+    assert.equal(reply.header('x-litellm-attempted-fallbacks'), '1');
+    await one.stop();
+  });
+
   it('a 400 of the provider goes nowhere else', async () => {
     answers('a', fails(400));
     assert.equal((await run()).order, 'a');
