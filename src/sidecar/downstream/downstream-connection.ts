@@ -286,7 +286,7 @@ export class DownstreamConnection {
       else this.#wait('clientBodyIdleMs', this.deliveredMs);
     }
     const ahead = this.#input === null ? 0 : this.#input.length - this.#inputAt;
-    const mustPause = ahead > MAX_AHEAD_BYTES || exchange?.state === 'waiting-for-key';
+    const mustPause = ahead > MAX_AHEAD_BYTES; // while paused, its leaving goes unseen
     if (mustPause === this.#paused) return;
     this.#paused = mustPause;
     if (mustPause) this.socket.pause();

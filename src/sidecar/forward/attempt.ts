@@ -44,8 +44,17 @@ class Attempt implements UpstreamOwner {
     else exchange.sendOverheadUs += (this.#startedMs - exchange.workSinceMs) * 1000;
   }
 
-  /** The exchange is over or goes elsewhere: let go of the connection. */
+  /** The exchange is over. What was sent is recorded: the provider may charge for it all the same. */
   cancel(): void {
+    if (this.#sent && !this.#noted && !this.#over) {
+      this.#noted = true;
+      this.exchange.attempts.push(this.#event(0, null));
+    }
+    this.#letGo();
+  }
+
+  /** Lets go of the connection, or of the wait for one. */
+  #letGo(): void {
     if (this.#over) return;
     this.#over = true;
     this.#relay?.abandon();
@@ -215,7 +224,7 @@ class Attempt implements UpstreamOwner {
     if (this.#over) return;
     const { exchange } = this;
     const isEventStream = this.#relay?.mode === 'events';
-    this.cancel();
+    this.#letGo();
     this.#note(this.#relay?.status ?? 0, error.name);
     if (exchange.committed) {
       answerInterrupted(exchange, { ...error, name: 'upstream_interrupted' }, isEventStream);
@@ -230,7 +239,7 @@ class Attempt implements UpstreamOwner {
   #retryBadStream(relay: ReplyRelay): boolean {
     const next = this.#next('again');
     if (next === null) return false;
-    this.cancel();
+    this.#letGo();
     this.#note(relay.status, 'upstream_interrupted');
     this.#goOn(next, this.exchange.replyReadMs);
     return true;
@@ -261,12 +270,7 @@ class Attempt implements UpstreamOwner {
 
   #note(status: number, error: ErrorNameOrNull): void {
     const { attempts } = this.exchange;
-    const event = {
-      deployment: this.deployment.spec.id,
-      status,
-      error,
-      durationMs: performance.now() - this.#startedMs,
-    };
+    const event = this.#event(status, error);
     if (this.#noted) {
       attempts[attempts.length - 1] = event;
       return;
@@ -297,6 +301,15 @@ export function startAttempt(exchange: Exchange, choice: Choice): void {
 }
 
 type ErrorNameOrNull = Exchange['attempts'][number]['error'];
+
+  #event(status: number, error: ErrorNameOrNull): Exchange['attempts'][number] {
+    return {
+      deployment: this.deployment.spec.id,
+      status,
+      error,
+      durationMs: performance.now() - this.#startedMs,
+    };
+  }
 
 /** Status kept, body ours: the provider's text can quote the gateway's credential. */
 function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
