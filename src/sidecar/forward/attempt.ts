@@ -289,6 +289,15 @@ class Attempt implements UpstreamOwner {
             : 'error';
     this.exchange.worker.metrics.countAttempt(this.deployment, outcome);
   }
+
+  #event(status: number, error: ErrorNameOrNull): Exchange['attempts'][number] {
+    return {
+      deployment: this.deployment.spec.id,
+      status,
+      error,
+      durationMs: performance.now() - this.#startedMs,
+    };
+  }
 }
 
 /** Sends the request to the chosen deployment. */
@@ -301,15 +310,6 @@ export function startAttempt(exchange: Exchange, choice: Choice): void {
 }
 
 type ErrorNameOrNull = Exchange['attempts'][number]['error'];
-
-  #event(status: number, error: ErrorNameOrNull): Exchange['attempts'][number] {
-    return {
-      deployment: this.deployment.spec.id,
-      status,
-      error,
-      durationMs: performance.now() - this.#startedMs,
-    };
-  }
 
 /** Status kept, body ours: the provider's text can quote the gateway's credential. */
 function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
