@@ -8,9 +8,13 @@ export interface Piece {
   readonly end: number;
 }
 
-/** Surrounds each piece, and overwrites it once the next one is asked for: who keeps a reference reads rubbish. */
-const RUBBISH = 0xee;
+/**
+ * What surrounds a piece, in turn: bytes that would go on plausibly, so that whoever reads past the end is found. A piece
+ * is overwritten once the next one is asked for: who keeps a reference to it reads rubbish.
+ */
+const SURROUNDINGS = ['\xee', ' ', '\n', '1', '\r', 'a', ','];
 const MARGIN = 3;
+
 /** Beyond this, two-way splits at every offset would be quadratic in seconds; a sample of offsets is taken. */
 const MAX_SPLITS = 1500;
 
@@ -35,10 +39,11 @@ export function splitEverywhere<Result>(input: Uint8Array | string, read: (piece
 export function* pieces(bytes: Uint8Array, cuts: readonly number[]): Generator<Piece> {
   for (let i = 0; i + 1 < cuts.length; i++) {
     const part = bytes.subarray(cuts[i], cuts[i + 1]);
-    const chunk = Buffer.alloc(part.length + 2 * MARGIN, RUBBISH);
+    const rubbish = SURROUNDINGS[(i + part.length) % SURROUNDINGS.length]!;
+    const chunk = Buffer.alloc(part.length + 2 * MARGIN, rubbish, 'latin1');
     chunk.set(part, MARGIN);
     yield { chunk: asBytes(chunk), at: MARGIN, end: MARGIN + part.length };
-    chunk.fill(RUBBISH);
+    chunk.fill(rubbish, 'latin1');
   }
 }
 
