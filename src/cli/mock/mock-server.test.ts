@@ -357,7 +357,7 @@ describe('nonce', () => {
     assert.equal((await postJson('/v1/chat/completions', plain))['model'], 'm');
     const closed = plain.replace('nonce-aaaaaaaaaaaaaaaa', 'nonce-a","model":"zzzz');
     const before = plain.replace('"model":"m"', '"model":"k"');
-    const behind = plain.replace('"messages":[', '"n":2,"m":[');
+    const behind = plain.replace('"messages":[', '"n":2,"me":[');
     for (const other of [closed, before, behind]) assert.equal(other.length, plain.length);
     assert.equal((await postJson('/v1/chat/completions', closed))['model'], 'zzzz');
     assert.equal((await postJson('/v1/chat/completions', before))['model'], 'k');
