@@ -237,10 +237,16 @@ describe('the model of a request', () => {
   });
 
   it('fallbacks that the client sends are checked like its model', async () => {
-    const ask403 = async (key: string, fallbacks: readonly unknown[]): Promise<string> => {
-      const reply = await ask(gateway.port, { key, body: JSON.stringify({ model: 'gpt', fallbacks }) });
+    const ask403 = async (
+      key: string,
+      fallbacks: readonly unknown[],
+      headers: readonly string[] = [],
+    ): Promise<string> => {
+      const body = JSON.stringify(headers.length > 0 ? { model: 'gpt' } : { model: 'gpt', fallbacks });
+      const reply = await ask(gateway.port, { key, headers, body });
       return `${reply.status} ${reply.header('x-slipstream-error') ?? ''}`;
     };
+    assert.equal(await ask403('sk-gpt', [], ['x-litellm-fallbacks: gpt, secret']), '403 model_access_denied');
     assert.equal(await ask403('sk-gpt', ['gpt', 'secret']), '403 model_access_denied');
     assert.equal(await ask403('sk-gpt', [{ model: 'secret' }]), '403 model_access_denied');
     assert.equal(await ask403('sk-gpt', ['to-secret']), '403 model_access_denied');

@@ -39,6 +39,15 @@ function answers(bytes: Buffer): void {
   };
 }
 
+/** More than is held before commit, then the rest: so the answer begins before its end is at hand. */
+function answersInTwo(bytes: Buffer): void {
+  upstream.script = async (_request, answer) => {
+    answer.write(bytes.subarray(0, 90_000));
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    answer.write(bytes.subarray(90_000));
+  };
+}
+
 async function get(parts: { model?: string; path?: string; minor?: 0 | 1 } = {}): Promise<RawReply> {
   if (client.hasEnded) client = new RawClient(gateway.port);
   const { model = 'gpt', path = '/v1/chat/completions', minor = 1 } = parts;
@@ -171,14 +180,14 @@ describe('replies larger than what is held before commit', () => {
 
   it('keep their length where nothing is spliced', async () => {
     const body = atEnd.replace('MODEL', 'upstream-gpt');
-    answers(jsonReply(body));
+    answersInTwo(jsonReply(body));
     const answer = await ask(keeping.port, { key: TEST_KEY, path: '/v1/embeddings', body: '{"model":"gpt"}' });
     assert.ok(answer.text === body);
     assert.equal(answer.framing, 'length');
   });
 
   it('to an HTTP/1.0 client end with the connection', async () => {
-    answers(jsonReply(atEnd.replace('MODEL', 'upstream-gpt')));
+    answersInTwo(jsonReply(atEnd.replace('MODEL', 'upstream-gpt')));
     const answer = await get({ path: '/v1/embeddings', minor: 0 });
     assert.equal(answer.framing, 'close');
     assert.ok(answer.text === atEnd.replace('MODEL', 'gpt'));
