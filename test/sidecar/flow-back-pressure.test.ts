@@ -91,7 +91,7 @@ describe('back-pressure', { concurrency: true }, () => {
         assert.ok(taken < KERNEL_BYTES, `${taken} bytes were taken from the provider for a client that does not read`);
         const body = hashBody(socket);
         socket.resume();
-        await eventually(() => body.bytes() >= total, 'all bytes came');
+        await eventually(() => body.bytes() >= total, 'all bytes came', 20_000);
         assert.equal(body.bytes(), total);
         assert.equal(body.digest(), poured!.digest);
         const event = await onlyEvent(gateway);
@@ -150,7 +150,11 @@ describe('back-pressure', { concurrency: true }, () => {
           bytes += chunk.length;
         });
         client.resume();
-        await eventually(() => bytes > count * filler.length && upstream.requests.length === count, 'all answers');
+        await eventually(
+          () => bytes > count * filler.length && upstream.requests.length === count,
+          'all answers',
+          20_000,
+        );
         await eventually(() => gateway.journal().length === count, 'all events');
         const numbers = Buffer.concat(chunks)
           .toString('latin1')

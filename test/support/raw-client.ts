@@ -128,8 +128,8 @@ export async function ask(port: number, parts: RequestParts): Promise<RawReply> 
 }
 
 /** Waits until `isTrue`; looks at it every few milliseconds. */
-export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+export async function eventually(isTrue: () => boolean, what: string, patienceMs = PATIENCE_MS): Promise<void> {
+  const deadline = performance.now() + patienceMs;
   while (!isTrue()) {
     if (performance.now() > deadline) throw new Error(`never came true: ${what}`);
     await sleep(2);

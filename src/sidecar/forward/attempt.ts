@@ -224,6 +224,8 @@ class Attempt implements UpstreamOwner {
     if (this.#over) return;
     const { exchange } = this;
     const isEventStream = this.#relay?.mode === 'events';
+    // Events that came whole, in the same read as what broke the stream.
+    if (isEventStream && exchange.committed) this.#relay?.flush();
     this.#letGo();
     this.#note(this.#relay?.status ?? 0, error.name);
     if (exchange.committed) {
