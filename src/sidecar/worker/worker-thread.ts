@@ -12,6 +12,7 @@ const port = parentPort;
 const data = workerData as WorkerThreadData;
 const metricsAsked = new Map<number, (text: string) => void>();
 let lastMetricsId = 0;
+let connectionCount = 0;
 
 const tell = (message: FromWorker): void => {
   port.postMessage(message);
@@ -31,7 +32,9 @@ const worker = new Worker({
       tell({ type: 'response-made', responseId, deploymentId, owner });
     },
     connectionsChanged: (count) => {
-      Atomics.store(data.connectionCounts, data.index, count);
+      // The main thread counts a socket when it sends it here: storing `count` would wipe those still on their way.
+      if (count < connectionCount) Atomics.sub(data.connectionCounts, data.index, connectionCount - count);
+      connectionCount = count;
     },
   },
   logger: portLogger({}),
