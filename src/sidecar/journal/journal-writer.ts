@@ -123,6 +123,8 @@ export class JournalWriter {
       this.lastError = 'short write';
     } catch (error) {
       this.lastError = error instanceof Error ? error.message : String(error);
+      // On a full disk an empty segment waits for room: a new one for each try would use up the inodes too.
+      if (this.#segmentBytes === 0 && isFull(error)) return stored;
     }
     this.#closeSegment();
     return stored;
@@ -165,4 +167,9 @@ function lineCount(data: Buffer): number {
   let count = 0;
   for (let at = data.indexOf(0x0a); at !== -1; at = data.indexOf(0x0a, at + 1)) count += 1;
   return count;
+}
+
+function isFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
 }

@@ -54,6 +54,9 @@ export class Worker implements WorkerContext {
   readonly #onGone: (connection: DownstreamConnection) => void;
   #tickedMs: number;
   #drained: (() => void) | null = null;
+  #isDropping = false;
+  #droppedSeen = 0;
+  #linesSeen = 0;
 
   constructor(options: WorkerOptions) {
     this.host = options.host;
@@ -161,6 +164,21 @@ export class Worker implements WorkerContext {
     });
   }
 
+  /** One line when events begin to be dropped, one when the disk takes them again. */
+  #watchJournal(): void {
+    const { dropped, lines, lastError } = this.journal;
+    if (dropped > this.#droppedSeen) {
+      const what = 'the journal can not be written: usage events are dropped';
+      if (!this.#isDropping) this.#logger.error(what, { lastError });
+      this.#isDropping = true;
+      this.#linesSeen = lines;
+    } else if (this.#isDropping && lines > this.#linesSeen) {
+      this.#isDropping = false;
+      this.#logger.info('the journal is written again', { dropped });
+    }
+    this.#droppedSeen = dropped;
+  }
+
   #closeUnused(nowMs: number): void {
     for (const connection of this.#connections) connection.closeIfUnused(nowMs);
   }
@@ -190,6 +208,7 @@ export class Worker implements WorkerContext {
     for (const connection of this.#connections) connection.onTick(nowMs);
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
+    this.#watchJournal();
     if (this.#drained !== null) this.#closeUnused(nowMs);
   }
 }
