@@ -28,6 +28,8 @@ export class JournalWriter {
   bytes = 0;
   dropped = 0;
   lastError: string | null = null;
+  /** The last write was refused, wholly or in part. */
+  isFailing = false;
 
   readonly #directory: string;
   readonly #prefix: string;
@@ -77,6 +79,7 @@ export class JournalWriter {
     const stored = this.#write(Buffer.from(text, 'utf8'), waiters.length);
     this.lines += stored;
     this.dropped += waiters.length - stored;
+    this.isFailing = stored < waiters.length;
     for (let index = 0; index < waiters.length; index += 1) waiters[index]!.onJournaled(index < stored);
   }
 

@@ -56,7 +56,6 @@ export class Worker implements WorkerContext {
   #drained: (() => void) | null = null;
   #isDropping = false;
   #droppedSeen = 0;
-  #linesSeen = 0;
 
   constructor(options: WorkerOptions) {
     this.host = options.host;
@@ -166,13 +165,12 @@ export class Worker implements WorkerContext {
 
   /** One line when events begin to be dropped, one when the disk takes them again. */
   #watchJournal(): void {
-    const { dropped, lines, lastError } = this.journal;
-    if (dropped > this.#droppedSeen) {
-      const what = 'the journal can not be written: usage events are dropped';
-      if (!this.#isDropping) this.#logger.error(what, { lastError });
+    const { dropped, isFailing, lastError } = this.journal;
+    if (dropped > this.#droppedSeen && !this.#isDropping) {
       this.#isDropping = true;
-      this.#linesSeen = lines;
-    } else if (this.#isDropping && lines > this.#linesSeen) {
+      this.#logger.error('the journal can not be written: usage events are dropped', { lastError });
+    }
+    if (this.#isDropping && !isFailing) {
       this.#isDropping = false;
       this.#logger.info('the journal is written again', { dropped });
     }
