@@ -18,6 +18,7 @@ import { findRoute } from '../exchange/route.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
+import { adoptSocket } from './adopt-socket.ts';
 
 /** What a client may send ahead while a request of its is worked on; beyond it reading stops. */
 const MAX_AHEAD_BYTES = 64 * 1024;
@@ -27,6 +28,11 @@ const LINGER_MS = 2_000;
 
 /** A connection that a busy client keeps is used more often than this. */
 const UNUSED_MS = 500;
+
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+
+/** From here on memory of its own for a read is worth avoiding. */
+const LARGE_READ_BYTES = 16 * 1024;
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const HEAD_TIMED_OUT = gatewayError('client_timeout', 'the request head did not arrive in time');
@@ -49,6 +55,10 @@ export class DownstreamConnection {
   #waitingFor: TimeoutName = 'clientHeadMs';
   #input: Bytes | null = null;
   #inputAt = 0;
+  /** `#input` is the worker's read buffer: gone when this read has been worked through. */
+  #inputIsLent = false;
+  /** Takes all bytes once the connection is a tunnel. */
+  #tunnel: ((chunk: Bytes) => void) | null = null;
   #running = false;
   #closing = false;
   #gone = false;
@@ -65,20 +75,27 @@ export class DownstreamConnection {
   #modelSource: Bytes | null = null;
 
   constructor(
-    socket: Socket,
+    accepted: Socket,
     worker: WorkerContext,
     limits: ParserLimits,
     onGone: (connection: DownstreamConnection) => void,
   ) {
+    const { slab } = worker;
+    const socket =
+      adoptSocket(accepted, slab.readBuffer, (length) => {
+        this.#onRead(length);
+      }) ?? accepted;
     this.socket = socket;
     this.worker = worker;
     this.parser = new RequestParser(limits);
     this.#onGone = onGone;
     this.deliveredMs = performance.now();
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => {
-      this.#onData(asBytes(chunk));
-    });
+    if (socket === accepted) {
+      socket.on('data', (chunk: Buffer) => {
+        this.#onData(asBytes(chunk), false);
+      });
+    }
     socket.on('drain', () => {
       this.#onDrain();
     });
@@ -184,28 +201,64 @@ export class DownstreamConnection {
     return this.#modelSource;
   }
 
-  /** Takes the socket's bytes from here on (a tunnel); answers what had been read ahead. */
-  detach(): Bytes | null {
+  /** From here on `take` gets the client's bytes, which it may keep; answers what had been read ahead. */
+  becomeTunnel(take: (chunk: Bytes) => void): Bytes | null {
     const rest = this.#input === null ? null : this.#input.subarray(this.#inputAt);
     this.#input = null;
-    this.socket.removeAllListeners('data');
+    this.#tunnel = take;
     this.socket.removeAllListeners('drain');
     this.socket.removeAllListeners('end');
     this.deadlineMs = Infinity;
     return rest;
   }
 
-  #onData(chunk: Bytes): void {
+  /**
+   * `length` bytes lie in the worker's read buffer, until this returns. Body bytes are copied to where the body lies;
+   * all else gets memory of its own.
+   */
+  #onRead(length: number): void {
+    const { slab } = this.worker;
+    let at = 0;
+    if (length >= LARGE_READ_BYTES && !this.#isReadingBody()) {
+      // A head with much of its body behind it: only the head needs memory of its own.
+      const headEnd = slab.readBuffer.indexOf(HEAD_END);
+      if (headEnd === -1 || headEnd + HEAD_END.length >= length) {
+        this.#onData(slab.take(length), false);
+        return;
+      }
+      at = headEnd + HEAD_END.length;
+      this.#onData(slab.take(at), false);
+    }
+    if (this.#isReadingBody()) this.#onData(asBytes(slab.readBuffer.subarray(at, length)), true);
+    else this.#onData(at === 0 ? slab.take(length) : asBytes(Buffer.from(slab.readBuffer.subarray(at, length))), false);
+  }
+
+  #isReadingBody(): boolean {
+    const { exchange } = this;
+    return this.#input === null && exchange !== null && exchange.state === 'reading' && !exchange.requestComplete;
+  }
+
+  #onData(chunk: Bytes, isLent: boolean): void {
+    if (this.#tunnel !== null) {
+      this.#tunnel(chunk);
+      return;
+    }
     this.deliveredMs = performance.now();
     if (this.#closing) return; // lingering: read and dropped
     if (this.#input === null) {
       this.#input = chunk;
       this.#inputAt = 0;
+      this.#inputIsLent = isLent;
     } else {
       this.#input = asBytes(Buffer.concat([this.#input.subarray(this.#inputAt), chunk]));
       this.#inputAt = 0;
     }
     this.#run();
+    if (this.#inputIsLent && this.#input !== null) {
+      this.#input = asBytes(Buffer.from(this.#input.subarray(this.#inputAt)));
+      this.#inputAt = 0;
+    }
+    this.#inputIsLent = false;
   }
 
   /** Works through the input until it is used up or a request has to be answered first. */
@@ -247,7 +300,7 @@ export class DownstreamConnection {
         this.#begin();
         return;
       case ParserEvent.Body:
-        onBody(this.exchange!, input, parser.bodyStart, parser.bodyEnd);
+        onBody(this.exchange!, input, parser, this.#inputIsLent);
         return;
       case ParserEvent.End:
         if (this.#inputAt === input.length) this.#input = null;

@@ -53,7 +53,7 @@ export class Exchange implements JournalWaiter {
   readonly head: RequestHead;
   readonly route: Route;
   readonly scanner: JsonObjectScanner;
-  readonly body: RequestBody = new RequestBody();
+  readonly body: RequestBody;
   readonly bodyText: (start: number, end: number) => string;
   readonly id: string;
   readonly startedUnixMs: number;
@@ -127,6 +127,7 @@ export class Exchange implements JournalWaiter {
     this.head = connection.parser.head;
     this.route = route;
     this.scanner = scanner;
+    this.body = new RequestBody(this.worker.blocks);
     this.bodyText = (start, end) => this.body.text(start, end);
     this.startedUnixMs = Date.now();
     this.startedMs = performance.now();

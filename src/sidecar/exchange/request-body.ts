@@ -1,23 +1,30 @@
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { asBytes, type Bytes } from '../../base/bytes.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { BLOCK_BYTES, type BlockPool } from './block-pool.ts';
 
-/** Smaller segments are gathered into blocks of this size, so that a body sent in drips costs what it weighs. */
-const BLOCK_BYTES = 16 * 1024;
+/** From here on a chunk of its own memory is kept as it is; a smaller one, or a lent one, is copied into a block. */
+const MIN_KEPT_BYTES = 16 * 1024;
 
 /**
  * A request body as it lies in memory: a list of parts, addressed by offsets from the body's first byte.
  *
  * ```
- * parts   | read 64 KiB | block (16 KiB, filling) | read 64 KiB |
- * offsets 0          65536                     81920        147456
+ * parts   | chunk kept as read | block (32 KiB, full) | block (filling) |
+ * offsets 0                61440                  94208           102400
  * ```
  */
 export class RequestBody {
   readonly parts: Bytes[] = [];
   length = 0;
+  readonly #pool: BlockPool;
+  readonly #blocks: Bytes[] = [];
   /** Bytes used of the last part, if that is a block still filling; −1 otherwise. */
   #blockUsed = -1;
+
+  constructor(pool: BlockPool) {
+    this.#pool = pool;
+  }
 
   reset(): void {
     if (this.parts.length > 0) this.parts.length = 0;
@@ -25,27 +32,40 @@ export class RequestBody {
     this.#blockUsed = -1;
   }
 
-  /** Adds `chunk[start, end)`. `whole` says that nothing follows: then it is kept as it is. */
-  push(chunk: Bytes, start: number, end: number, whole: boolean): void {
+  /**
+   * Adds `chunk[start, end)`.
+   *
+   * @param isWhole nothing follows: then it is kept as it is.
+   * @param isLent the chunk's memory will be written to again: then it is copied.
+   */
+  push(chunk: Bytes, start: number, end: number, isWhole: boolean, isLent: boolean): void {
     const size = end - start;
     this.length += size;
-    if (whole || size >= BLOCK_BYTES) {
+    if (!isLent && (isWhole || size >= MIN_KEPT_BYTES)) {
       this.#sealBlock();
       this.parts.push(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
       return;
     }
     let at = start;
     while (at < end) {
-      if (this.#blockUsed === -1 || this.#blockUsed === BLOCK_BYTES) {
-        this.parts.push(asBytes(Buffer.allocUnsafeSlow(BLOCK_BYTES)));
-        this.#blockUsed = 0;
-      }
+      if (this.#blockUsed === -1 || this.#blockUsed === BLOCK_BYTES) this.#addBlock();
       const block = this.parts[this.parts.length - 1]!;
       const take = Math.min(end - at, BLOCK_BYTES - this.#blockUsed);
       chunk.copy(block, this.#blockUsed, at, at + take);
       this.#blockUsed += take;
       at += take;
     }
+  }
+
+  /**
+   * Nothing refers to the body's memory any more, no write that waits either: its blocks may serve the next request.
+   * `length` stays.
+   */
+  recycle(): void {
+    if (this.#blocks.length === 0) return;
+    this.parts.length = 0;
+    for (const block of this.#blocks) this.#pool.give(block);
+    this.#blocks.length = 0;
   }
 
   /** No more bytes: cuts the block that was filling to its size. */
@@ -107,8 +127,15 @@ export class RequestBody {
       return gatewayError('invalid_content_encoding', `the request body is not valid ${encoding}`);
     }
     this.reset();
-    this.push(asBytes(plain), 0, plain.length, true);
+    this.push(asBytes(plain), 0, plain.length, true, false);
     return null;
+  }
+
+  #addBlock(): void {
+    const block = this.#pool.take();
+    this.#blocks.push(block);
+    this.parts.push(block);
+    this.#blockUsed = 0;
   }
 
   #sealBlock(): void {

@@ -79,12 +79,19 @@ function acceptBody(exchange: Exchange): void {
     exchange.connection.sendContinue();
 }
 
+/** Where in a chunk the body bytes lie: the parser, as far as `onBody` needs it. */
+interface BodyRange {
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+}
+
 /** Body: scanned as it arrives, so that its end costs nothing. */
-export function onBody(exchange: Exchange, chunk: Bytes, start: number, end: number): void {
+export function onBody(exchange: Exchange, chunk: Bytes, range: BodyRange, isLent: boolean): void {
+  const { bodyStart: start, bodyEnd: end } = range;
   if (exchange.refusal !== null) return;
   const { body, route, head } = exchange;
   const isWhole = body.length === 0 && head.contentLength === end - start;
-  body.push(chunk, start, end, isWhole);
+  body.push(chunk, start, end, isWhole, isLent);
   const { maxBodyBytes, maxJsonBodyBytes } = exchange.snapshot.settings.limits;
   if (body.length > maxBodyBytes || (route.kind === 'llm' && body.length > maxJsonBodyBytes)) {
     refuse(exchange, bodyTooLarge(route.kind === 'llm' ? maxJsonBodyBytes : maxBodyBytes));

@@ -192,7 +192,9 @@ class Attempt implements UpstreamOwner {
     if (relay === null) return;
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
     if (relay.hasBegun) this.#boundTheRest(relay, deliveredMs);
-    if (relay.flush()) return;
+    const isTaken = relay.flush();
+    if (this.exchange.committed && this.#connection !== null) this.#letBodyGo(this.#connection);
+    if (isTaken) return;
     // The client is slower than the provider, whose silence means nothing while we don't read it.
     this.#connection?.pause();
     this.exchange.attemptDeadlineMs = Infinity;
@@ -216,8 +218,18 @@ class Attempt implements UpstreamOwner {
     const connection = this.#connection;
     this.#connection = null;
     // The pool gets the connection before the answer leaves: the next request may be on its way already.
-    if (connection !== null) giveBack(connection, isClean);
+    if (connection !== null) {
+      this.#letBodyGo(connection);
+      giveBack(connection, isClean);
+    }
     relay.end();
+  }
+
+  /** The body will not be sent again. Its memory is free if this was the only write of it, and that is through. */
+  #letBodyGo(connection: UpstreamConnection): void {
+    const { exchange } = this;
+    if (exchange.attempts.length > 1 || this.#repeatedFresh || connection.bufferedBytes > 0) return;
+    exchange.body.recycle();
   }
 
   #fail(error: GatewayError): void {

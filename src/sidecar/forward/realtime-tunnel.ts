@@ -181,13 +181,12 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n';
     const accept = providerHeaders(head, false) + protocolLine(head, exchange) + gatewayHeaders(exchange) + upgrade;
     const { socket } = connection;
-    const ahead = connection.detach();
+    const ahead = connection.becomeTunnel((chunk) => {
+      this.#toUpstream(chunk);
+    });
     exchange.beginTunnel(accept);
     if (early.length > 0) this.#toClient(early);
     if (ahead !== null && ahead.length > 0) this.#toUpstream(ahead);
-    socket.on('data', (chunk: Buffer) => {
-      this.#toUpstream(chunk as unknown as Bytes);
-    });
     socket.on('drain', () => {
       this.#connection?.resume();
     });

@@ -1,9 +1,11 @@
 import type { CompiledSnapshot } from '../compiled-snapshot.ts';
+import type { BlockPool } from '../exchange/block-pool.ts';
 import type { CallIds } from '../exchange/call-id.ts';
 import type { JournalWriter } from '../journal/journal-writer.ts';
 import type { KeyStore } from '../keys/key-store.ts';
 import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
+import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 
@@ -30,6 +32,9 @@ export interface WorkerContext {
   readonly lookupLimiter: LookupLimiter;
   readonly host: WorkerHost;
   readonly adminPool: UpstreamPool;
+  /** Where all connections of the thread read to. */
+  readonly slab: ReadSlab;
+  readonly blocks: BlockPool;
   /** Every answer says `connection: close`. */
   draining: boolean;
   /** The control plane is there: a key it doesn't know is unknown, not unresolved. */

@@ -8,11 +8,13 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import { compileSnapshot, type CompiledSnapshot } from '../compiled-snapshot.ts';
 import { DownstreamConnection } from '../downstream/downstream-connection.ts';
+import { BlockPool } from '../exchange/block-pool.ts';
 import { CallIds } from '../exchange/call-id.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { KeyStore } from '../keys/key-store.ts';
 import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
+import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
 import { adminOrigin } from './admin-origin.ts';
@@ -44,6 +46,8 @@ export class Worker implements WorkerContext {
   readonly lookupLimiter: LookupLimiter = new LookupLimiter();
   readonly host: WorkerHost;
   readonly adminPool: UpstreamPool;
+  readonly slab: ReadSlab;
+  readonly blocks: BlockPool = new BlockPool();
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
 
   readonly #logger: Logger;
@@ -68,6 +72,7 @@ export class Worker implements WorkerContext {
       fsyncIntervalMs: 1000,
     });
     this.#pools = new UpstreamPools(poolOptions(null));
+    this.slab = this.#pools.slab;
     this.#adminOrigin = adminOrigin(options.adminSocketPath);
     this.adminPool = this.#pools.poolFor(this.#adminOrigin);
     this.#onGone = (connection) => {
@@ -92,7 +97,7 @@ export class Worker implements WorkerContext {
     this.#connections.add(connection);
     this.metrics.connections.add(1);
     this.host.connectionsChanged(this.#connections.size);
-    socket.resume();
+    connection.socket.resume();
   }
 
   /** Requests that come from now on use `snapshot`; those in progress keep the one they began with. Answers ms blocked. */
