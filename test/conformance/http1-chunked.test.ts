@@ -23,6 +23,7 @@ reads('§7.1: data that looks like framing', '7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n', 
 reads('§7.1: sizes in either case', 'A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n', '01234567890123456789');
 reads('§7.1: a size of two digits', `1F\r\n${'x'.repeat(31)}\r\n0\r\n\r\n`, 'x'.repeat(31));
 reads('§7.1: leading zeros', '000000000000005\r\nhello\r\n000000000000000\r\n\r\n', 'hello');
+readsRequests('§7.1: the largest size', `${REQUEST}1fffffffffffff\r\nabc`, [{ body: 'abc', isComplete: false }]);
 for (const [name, size] of [
   ['that is empty', ''],
   ['with 0x', '0x5'],

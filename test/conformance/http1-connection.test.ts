@@ -24,6 +24,7 @@ for (const [name, request, keepAlive] of [
   ['HTTP/1.1 with an empty Connection', http11('Connection:'), true],
   ['HTTP/1.0', http10(), false],
   ['HTTP/1.0 that says keep-alive', http10('Connection: Keep-Alive'), true],
+  ['HTTP/1.0 that says keep-alive among others', http10('Connection: TE, Keep-Alive'), true],
   ['HTTP/1.0 that says keep-alive and close', http10('Connection: keep-alive, close'), false],
   ['HTTP/1.0 with a Proxy-Connection', http10('Proxy-Connection: keep-alive'), false],
   ['HTTP/1.0 with only a Keep-Alive header', http10('Keep-Alive: timeout=5'), false],
@@ -104,6 +105,43 @@ test('an answer can’t be announced while one is being read', () => {
   parser.next(asBytes(Buffer.from('HTTP/1.1 2')), 0, 10);
   assert.throws(() => parser.expect('GET', false), /the last answer is complete/);
 });
+
+test('a range that does not lie within the chunk is the caller’s fault', () => {
+  const chunk = asBytes(Buffer.from(http11()));
+  for (const parser of [new RequestParser(DEFAULT_LIMITS), new ResponseParser(DEFAULT_LIMITS)]) {
+    assert.throws(() => parser.next(chunk, 2, 1), /the range lies within the chunk/);
+    assert.throws(() => parser.next(chunk, 0, chunk.length + 1), /the range lies within the chunk/);
+  }
+});
+
+// 9110 §7.6.1: headers that Connection names end here.
+for (const [lines, connectionNamesHeaders] of [
+  [[], false],
+  [['Connection: close'], false],
+  [['Connection: keep-alive, Upgrade'], false],
+  [['Connection: keep-alive, X-Hop'], true],
+  [['Connection: x-hop', 'Connection: close'], true],
+] as const) {
+  const answers = 'whether Connection names headers';
+  readsRequests(`9110 §7.6.1: [${lines.join('] [')}]: ${answers}`, http11(...lines), [{ connectionNamesHeaders }]);
+  readsResponses(
+    `9110 §7.6.1: [${lines.join('] [')}]: ${answers} (answer)`,
+    head('HTTP/1.1 200 OK', 'Connection: x', 'Content-Length: 0') +
+      head('HTTP/1.1 200 OK', 'Content-Length: 0', ...lines),
+    [{ connectionNamesHeaders: true }, { connectionNamesHeaders }],
+    { asks: [{ method: 'GET' }, { method: 'GET' }] },
+  );
+}
+readsRequests('9110 §7.6.1: the next request begins anew', http11('Connection: x') + http11(), [
+  { connectionNamesHeaders: true },
+  { connectionNamesHeaders: false },
+]);
+readsResponses(
+  '9110 §7.6.1: a tunnel behind CONNECT begins anew',
+  head('HTTP/1.1 403 Forbidden', 'Connection: x', 'Content-Length: 0') + head('HTTP/1.1 200 OK'),
+  [{ connectionNamesHeaders: true }, { connectionNamesHeaders: false, framing: 'upgraded' }],
+  { asks: [{ method: 'CONNECT' }, { method: 'CONNECT' }] },
+);
 
 // 9110 §7.8: upgrade.
 const upgrades = ['Connection: Upgrade', 'Upgrade: websocket'];

@@ -195,6 +195,12 @@ readsResponses(
   { asks: [{ method: 'CONNECT' }], rest: '\x16\x03' },
 );
 readsResponses(
+  '§6.3: a redirected CONNECT has a body',
+  `${head('HTTP/1.1 300 Multiple Choices', 'Content-Length: 2')}no`,
+  [{ framing: 'length', body: 'no' }],
+  { asks: [{ method: 'CONNECT' }] },
+);
+readsResponses(
   '§6.3: a refused CONNECT has a body',
   `${head('HTTP/1.1 407 Proxy Authentication Required', 'Content-Length: 2')}no`,
   [{ framing: 'length', body: 'no' }],

@@ -99,6 +99,11 @@ const MALFORMED_VERSIONS = [
   ['with a tab behind it', 'HTTP/1.1\t'],
   ['with a word behind it', 'HTTP/1.1 x'],
   ['with a NUL behind it', 'HTTP/1.1\0'],
+  ['with another first letter', 'XTTP/1.1'],
+  ['with another second letter', 'HXTP/1.1'],
+  ['with another third letter', 'HTXP/1.1'],
+  ['with another fourth letter', 'HTTX/1.1'],
+  ['with a DEL', 'HTTP/1.\x7f'],
   ['of another protocol', 'RTSP/1.0'],
   ['that is empty', ''],
 ] as const;

@@ -117,6 +117,8 @@ for (const target of ['a.test:443', '/x', '*', 'http://a.test/']) {
   refusesRequest(`§3.2.3: CONNECT ${target}`, 'connect', head(`CONNECT ${target} HTTP/1.1`, HOST));
 }
 readsRequests('§3.2.4: OPTIONS *', head('OPTIONS * HTTP/1.1', HOST), [{ target: '*', path: '*', query: '' }]);
+refusesRequest('§3.2.2: a target that is only a scheme', 'target_authority', get('http://'));
+refusesRequest('§3.2.2: a target that is only a scheme with one slash', 'target_form', get('http:/'));
 refusesRequest('§3.2.4: GET *', 'target_form', get('*'));
 refusesRequest('§3.2.4: options * (methods are case-sensitive)', 'target_form', head('options * HTTP/1.1', HOST));
 refusesRequest('§3.2.4: OPTIONS *?a', 'target_form', head('OPTIONS *?a HTTP/1.1', HOST));
@@ -133,6 +135,7 @@ for (const host of [
   'a',
   'a.test',
   'a.test:4000',
+  'a.test:65535',
   '127.0.0.1:80',
   '[::1]',
   '[::ffff:1.2.3.4]:443',

@@ -22,6 +22,7 @@ export interface ReadRequest {
   keepAlive: boolean;
   expectation: string;
   upgrade: boolean;
+  connectionNamesHeaders: boolean;
   headBytes: number;
   body: string;
   isComplete: boolean;
@@ -41,6 +42,7 @@ export interface ReadResponse {
   framing: string;
   contentLength: number;
   keepAlive: boolean;
+  connectionNamesHeaders: boolean;
   body: string;
   isComplete: boolean;
 }
@@ -171,12 +173,14 @@ function copyRequest(parser: RequestParser): ReadRequest {
   const { method, target, path, query, minor, framing, contentLength, keepAlive, expectation, upgrade, headBytes } =
     parser.head;
   const headers = headersOf(parser.head.headers);
+  const { connectionNamesHeaders } = parser.head;
   const read = { method, target, path, query, minor, headers, framing, contentLength, keepAlive };
-  return { ...read, expectation, upgrade, headBytes, body: '', isComplete: false };
+  return { ...read, expectation, upgrade, connectionNamesHeaders, headBytes, body: '', isComplete: false };
 }
 
 function copyResponse(parser: ResponseParser): ReadResponse {
-  const { status, minor, framing, contentLength, keepAlive } = parser.head;
+  const { status, minor, framing, contentLength, keepAlive, connectionNamesHeaders } = parser.head;
   const headers = headersOf(parser.head.headers);
-  return { status, minor, headers, framing, contentLength, keepAlive, body: '', isComplete: false };
+  const read = { status, minor, headers, framing, contentLength, keepAlive, connectionNamesHeaders };
+  return { ...read, body: '', isComplete: false };
 }
