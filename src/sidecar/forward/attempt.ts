@@ -326,7 +326,7 @@ export function startAttempt(exchange: Exchange, choice: Choice): void {
 type ErrorNameOrNull = Exchange['attempts'][number]['error'];
 
 /** Status kept, body ours: the provider's text can quote the gateway's credential. */
-function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
+export function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
   exchange.deployment = deployment;
   const message = `the provider refused the gateway's credential for model group ${JSON.stringify(exchange.group?.name ?? '')} with status ${status}`;
   const error = { ...gatewayError('upstream_refused_credential', message), status };

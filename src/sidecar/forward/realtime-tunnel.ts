@@ -11,6 +11,7 @@ import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { gatewayHeaders, providerHeaders } from './answer-headers.ts';
+import { answerRefusedCredential } from './attempt.ts';
 import { firstChoice } from './next-choice.ts';
 import { ReplyRelay } from './reply-relay.ts';
 
@@ -137,6 +138,10 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
             this.#join(parser.head, chunk.subarray(at));
             return;
           }
+          if (parser.head.status === 401 || parser.head.status === 403) {
+            this.#refuseCredential(parser.head.status);
+            return;
+          }
           this.#note(parser.head.status);
           this.#refused = new ReplyRelay(this.#exchange, parser.head);
           break;
@@ -144,9 +149,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
           this.#refused!.body(chunk, parser.bodyStart, parser.bodyEnd);
           break;
         case ParserEvent.End:
-          this.cancel();
-          this.#exchange.keepAlive = false;
-          this.#refused!.end();
+          this.#endRefusal(this.#refused!);
           return;
         case ParserEvent.Error:
           this.#fail(gatewayError('upstream_invalid_reply', "the provider's reply is not valid HTTP/1.1"));
@@ -158,7 +161,15 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   }
 
   onUpstreamClosed(failure: UpstreamFailure | null): void {
+    const parser = this.#connection?.parser;
     this.#connection = null;
+    if (failure === null && this.#refused !== null && parser !== undefined) {
+      parser.finish();
+      if (parser.event === ParserEvent.End) {
+        this.#endRefusal(this.#refused);
+        return;
+      }
+    }
     if (this.#open) {
       this.#over = true;
       this.#exchange.endTunnel(failure === null ? null : 'upstream_interrupted');
@@ -204,6 +215,19 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   #toUpstream(chunk: Bytes): void {
     this.#exchange.body.length += chunk.length;
     if (this.#connection?.write(chunk) === false) this.#exchange.connection.socket.pause();
+  }
+
+  /** The provider does not open the tunnel: its answer is the client's. */
+  #endRefusal(refused: ReplyRelay): void {
+    this.cancel();
+    this.#exchange.keepAlive = false;
+    refused.end();
+  }
+
+  #refuseCredential(status: number): void {
+    this.#note(status, gatewayError('upstream_refused_credential', ''));
+    this.cancel();
+    answerRefusedCredential(this.#exchange, this.#deployment, status);
   }
 
   #fail(error: GatewayError): void {
