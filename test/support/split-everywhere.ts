@@ -47,7 +47,7 @@ export function* pieces(bytes: Uint8Array, cuts: readonly number[]): Generator<P
   }
 }
 
-export function evenCuts(length: number, size: number): number[] {
+function evenCuts(length: number, size: number): number[] {
   const cuts = [];
   for (let cut = 0; cut < length; cut += size) cuts.push(cut);
   return [...cuts, length];

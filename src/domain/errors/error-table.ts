@@ -85,10 +85,6 @@ export const ERROR_TABLE = {
     source: 'downstream',
     meaning: 'The request body does not decode with its content-encoding.',
   }),
-  length_required: spec(411, BAD, {
-    source: 'downstream',
-    meaning: 'This endpoint needs a request body and none was sent.',
-  }),
   invalid_json: spec(400, BAD, { source: 'downstream', meaning: 'The request body is not exactly one JSON object.' }),
   ambiguous_field: spec(400, BAD, {
     source: 'downstream',
