@@ -7,10 +7,11 @@ import type { HeaderTable } from './header-table.ts';
  * Walks over the Connection lines, so ask only if the head's `connectionNamesHeaders` says that it may.
  */
 export function isNamedByConnection(headers: HeaderTable, index: number): boolean {
+  const name = headers.name(index);
   for (let line = 0; line < headers.count; line++) {
     if (headers.id(line) !== HeaderId.Connection) continue;
     const options = new CommaList(headers, line);
-    while (options.next()) if (options.elementEquals(headers.name(index))) return true;
+    while (options.next()) if (options.elementEquals(name)) return true;
   }
   return false;
 }

@@ -64,6 +64,37 @@ describe('header table', () => {
     });
   }
 
+  it('gives the raw lines wherever the head is split', () => {
+    const length = 5 + `GET / HTTP/1.1\r\n${LINES.join('')}\r\n`.length;
+    for (let cut = 6; cut < length; cut++) {
+      const table = parse(LINES, 5, cut);
+      assert.equal(table.bytes.latin1Slice(table.lineStart(0), table.lineEnd(4)), LINES.join(''), `cut at ${cut}`);
+    }
+  });
+
+  it('forgets the last head, and lets go of its bytes when told to', () => {
+    const parser = new RequestParser(DEFAULT_LIMITS);
+    const read = (text: string): void => {
+      const chunk = asBytes(Buffer.from(text));
+      const at = parser.next(chunk, 0, chunk.length);
+      parser.next(chunk, at, chunk.length);
+    };
+    read('GET / HTTP/1.1\r\nHost: a\r\nContent-Type: b\r\n\r\n');
+    read('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const { headers } = parser.head;
+    assert.equal(headers.find(HeaderId.ContentType), -1);
+    parser.release();
+    assert.equal(headers.count, 0);
+    assert.equal(headers.bytes.length, 0);
+    assert.equal(headers.text(HeaderId.Host), null);
+    read('GET / HTTP/1.1\r\nHost: c\r\n\r\n');
+    assert.equal(headers.text(HeaderId.Host), 'c');
+
+    const half = asBytes(Buffer.from('GET / HT'));
+    parser.next(half, 0, half.length);
+    assert.throws(() => parser.release(), /no request is being read/);
+  });
+
   it('grows with the head, and is reused by the next', () => {
     const many = Array.from({ length: 100 }, (_, i) => `n${i}: v${i}\r\n`);
     const table = parse(['Host: a\r\n', ...many]);

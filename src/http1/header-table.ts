@@ -100,6 +100,12 @@ export class HeaderTable {
     return this.#at(index, VALUE_END);
   }
 
+  /** For the parser: forgets the last head and lets go of its bytes. */
+  release(): void {
+    this.clear();
+    this.bytes = NO_BYTES;
+  }
+
   /** For the parser: forgets the last head. */
   clear(): void {
     this.count = 0;

@@ -77,6 +77,16 @@ export class RequestParser {
     return this.#stage === Stage.Idle || this.#stage === Stage.AfterEmptyLine;
   }
 
+  /**
+   * Between requests: forgets the last head, so that an idle connection keeps no chunk alive. (A chunk is often a small
+   * part of a 64 KiB block.)
+   */
+  release(): void {
+    invariant(this.isIdle(), 'no request is being read');
+    this.#reader.begin();
+    this.#head.headers.release();
+  }
+
   /** Parses on from `at`, sets `event` and answers the new offset. Events: see ParserEvent. */
   next(chunk: Bytes, at: number, end: number): number {
     invariant(at <= end && end <= chunk.length, 'the range lies within the chunk');

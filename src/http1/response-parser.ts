@@ -80,6 +80,13 @@ export class ResponseParser {
     return this.#stage === Stage.Idle || this.#stage === Stage.Waiting;
   }
 
+  /** Between answers: forgets the last head, so that an idle connection keeps no chunk alive. */
+  release(): void {
+    invariant(this.isIdle(), 'no answer is being read');
+    this.#reader.begin();
+    this.#head.headers.release();
+  }
+
   /** Parses on from `at`, sets `event` and answers the new offset. Events: see ParserEvent. */
   next(chunk: Bytes, at: number, end: number): number {
     invariant(at <= end && end <= chunk.length, 'the range lies within the chunk');

@@ -99,6 +99,18 @@ test('an answer is idle until its first byte, and again after its end', () => {
   assert.equal(parser.isIdle(), true);
 });
 
+test('what a parser holds of the last message can be let go between messages only', () => {
+  const parser = new ResponseParser(DEFAULT_LIMITS);
+  const chunk = asBytes(Buffer.from(head('HTTP/1.1 204 No Content', 'Date: x')));
+  parser.expect('GET', false);
+  const at = parser.next(chunk, 0, chunk.length);
+  assert.throws(() => parser.release(), /no answer is being read/);
+  parser.next(chunk, at, chunk.length);
+  parser.release();
+  assert.equal(parser.head.headers.count, 0);
+  assert.equal(parser.head.headers.bytes.length, 0);
+});
+
 test('an answer can’t be announced while one is being read', () => {
   const parser = new ResponseParser(DEFAULT_LIMITS);
   parser.expect('GET', false);

@@ -81,5 +81,5 @@ test('node:http reads what we accept as we do', async (t) => {
   );
   t.diagnostic(`${accepted} requests read alike`);
   for (const [why, count] of excused) t.diagnostic(`${count} × ${why}`);
-  assert.ok(accepted > 50, `only ${accepted} requests were accepted`);
+  assert.ok(accepted > 10, `only ${accepted} requests were accepted`);
 });

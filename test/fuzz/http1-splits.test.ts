@@ -37,7 +37,7 @@ test('requests, good and bad, are read the same way wherever they are cut', () =
     }),
     budget,
   );
-  assert.ok(accepted > 20, `only ${accepted} requests were good`);
+  assert.ok(accepted > 10, `only ${accepted} requests were good`);
 });
 
 test('answers, good and bad, are read the same way wherever they are cut', () => {
@@ -64,5 +64,5 @@ test('answers, good and bad, are read the same way wherever they are cut', () =>
     }),
     budget,
   );
-  assert.ok(accepted > 20, `only ${accepted} answers were good`);
+  assert.ok(accepted > 10, `only ${accepted} answers were good`);
 });
