@@ -25,6 +25,9 @@ const FIRST_DEPTH = 32;
  */
 const BYTE_LOOP_BYTES = 48;
 
+/** A DataView costs about 100 ns to make. */
+const MIN_WORD_BYTES = 1024;
+
 const TINY_STRING_BYTES = 16;
 
 // Copies of what json-bytes.ts says: V8 folds a module's own constants, but loads an imported one each time (40 % per byte).
@@ -72,6 +75,8 @@ export class JsonObjectScanner {
   #base: number;
   #length: number;
   #view: Bytes | null;
+  /** The bytes being pushed, to be read by fours; null if they are too few for that to pay. */
+  #words: DataView | null;
   #hasRepeats: boolean;
   #inString: boolean;
   /** The last byte was a backslash that escapes the next one. */
@@ -96,6 +101,7 @@ export class JsonObjectScanner {
     this.#base = 0;
     this.#length = 0;
     this.#view = null;
+    this.#words = null;
     this.#hasRepeats = false;
     this.#inString = false;
     this.#escaped = false;
@@ -185,6 +191,7 @@ export class JsonObjectScanner {
   /** Scans `chunk[start, end)`. Looks at no byte beyond `end`, keeps no reference to `chunk`. */
   push(chunk: Bytes, start: number, end: number): void {
     this.#base = this.#length - start;
+    if (end - start >= MIN_WORD_BYTES) this.#words = new DataView(chunk.buffer, chunk.byteOffset, end);
     let i = start;
     while (i < end) {
       switch (this.#state) {
@@ -208,6 +215,7 @@ export class JsonObjectScanner {
       }
     }
     this.#view = null;
+    this.#words = null;
     this.#length += end - start;
   }
 
@@ -388,9 +396,11 @@ export class JsonObjectScanner {
       this.#escaped = false;
       i += 1;
     }
+    const words = this.#words;
     let limit = Math.min(i + BYTE_LOOP_BYTES, end);
     while (true) {
       while (i < limit) {
+        if (words !== null) i = nextStop(words, i, limit);
         while (i < limit && STRING_STOP[bytes[i]!] === 0) i += 1;
         if (i === limit) break;
         const isQuote = bytes[i] === QUOTE;
@@ -476,4 +486,23 @@ export class JsonObjectScanner {
     this.#state = FAILED;
     return end;
   }
+}
+
+/**
+ * The next quote or backslash at or after `from`, or an offset less than four short of `end`: four bytes at a time, half
+ * the time of a byte loop where escapes are dense. `(v − 0x01…) & ~v & 0x80…` has the high bit set of each byte that is
+ * zero; bits above the lowest one set may be carries, so only that one is used.
+ */
+function nextStop(words: DataView, from: number, end: number): number {
+  const last = end - 4;
+  let i = from;
+  while (i <= last) {
+    const word = words.getInt32(i, true);
+    const quotes = word ^ 0x22222222;
+    const backslashes = word ^ 0x5c5c5c5c;
+    const stops = (((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080;
+    if (stops !== 0) return i + ((31 - Math.clz32(stops & -stops)) >> 3);
+    i += 4;
+  }
+  return i;
 }
