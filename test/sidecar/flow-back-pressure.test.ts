@@ -156,6 +156,7 @@ describe('back-pressure', { concurrency: true }, () => {
           20_000,
         );
         await eventually(() => gateway.journal().length === count, 'all events');
+        await settled(() => bytes);
         const numbers = Buffer.concat(chunks)
           .toString('latin1')
           .matchAll(/\{"n":(\d+),/g);

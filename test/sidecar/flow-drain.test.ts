@@ -44,95 +44,98 @@ async function withDrain(
   }
 }
 
-for (const threads of [1, 2]) {
-  describe(`drain, threads: ${threads}`, { concurrency: true }, () => {
-    it('requests in flight are answered, with connection: close', async () => {
-      const script: UpstreamScript = async (_request, reply) => {
-        await sleep(400);
-        reply.write(jsonReply('{}'));
-      };
-      await withDrain(script, { threads, timeouts: { drainMs: 20_000 } }, async (gateway, upstream) => {
-        const clients = Array.from({ length: 4 }, () => chatClient(gateway.port, 'gpt'));
-        await eventually(() => upstream.requests.length === 4, 'all are at the provider');
-        const stopped = gateway.stop();
-        for (const client of clients) {
-          const reply = await client.reply();
-          assert.equal(reply.status, 200);
-          assert.equal(reply.header('connection'), 'close');
-          await client.ended();
-        }
-        await stopped;
-        assert.equal(gateway.journal().length, 4);
+describe('drain', { concurrency: true }, () => {
+  for (const threads of [1, 2]) {
+    describe(`threads: ${threads}`, { concurrency: true }, () => {
+      it('requests in flight are answered, with connection: close', async () => {
+        const script: UpstreamScript = async (_request, reply) => {
+          await sleep(400);
+          reply.write(jsonReply('{}'));
+        };
+        await withDrain(script, { threads, timeouts: { drainMs: 20_000 } }, async (gateway, upstream) => {
+          const clients = Array.from({ length: 4 }, () => chatClient(gateway.port, 'gpt'));
+          await eventually(() => upstream.requests.length === 4, 'all are at the provider');
+          const stopped = gateway.stop();
+          for (const client of clients) {
+            const reply = await client.reply();
+            assert.equal(reply.status, 200);
+            assert.equal(reply.header('connection'), 'close');
+            await client.ended();
+          }
+          await stopped;
+          assert.equal(gateway.journal().length, 4);
+        });
       });
-    });
 
-    it('what takes longer than drain is cut off and recorded as that', async () => {
-      const script: UpstreamScript = (request, reply) => {
-        if (request.body.includes('"stream":true')) reply.write(STREAM_HEAD + chunk(sse('{"n":1}')));
-      };
-      await withDrain(script, { threads, timeouts: { drainMs: 400 } }, async (gateway, upstream) => {
-        const streaming = chatClient(gateway.port, 'gpt', ',"stream":true');
-        const waiting = chatClient(gateway.port, 'gpt');
-        const halfSent = new RawClient(gateway.port);
-        halfSent.send(requestBytes({ key: TEST_KEY, headers: ['content-length: 100'] })).send('{');
-        await streaming.until((received) => received.includes('data: '));
-        await eventually(() => upstream.requests.length === 2, 'both are at the provider');
-        const from = performance.now();
-        await gateway.stop();
-        assert.ok(since(from) >= 400 - CLOCK_SLACK_MS);
-        const received = await streaming.ended();
-        assert.ok(!received.includes('0\r\n\r\n'), 'the client sees that its stream is not whole');
-        assert.equal((await waiting.ended()).length, 0);
-        await halfSent.ended();
-        const events = gateway.journal();
-        assert.deepEqual(events.map(({ aborted, status }) => `${aborted} ${status}`).sort(), [
-          'drain 0',
-          'drain 0',
-          'drain 200',
-        ]);
+      it('what takes longer than drain is cut off and recorded as that', async () => {
+        const script: UpstreamScript = (request, reply) => {
+          if (request.body.includes('"stream":true')) reply.write(STREAM_HEAD + chunk(sse('{"n":1}')));
+        };
+        await withDrain(script, { threads, timeouts: { drainMs: 400 } }, async (gateway, upstream) => {
+          const streaming = chatClient(gateway.port, 'gpt', ',"stream":true');
+          const waiting = chatClient(gateway.port, 'gpt');
+          const halfSent = new RawClient(gateway.port);
+          halfSent.send(requestBytes({ key: TEST_KEY, headers: ['content-length: 100'] })).send('{');
+          await streaming.until((received) => received.includes('data: '));
+          await eventually(() => upstream.requests.length === 2, 'both are at the provider');
+          const from = performance.now();
+          await gateway.stop();
+          assert.ok(since(from) >= 400 - CLOCK_SLACK_MS);
+          const received = await streaming.ended();
+          assert.ok(!received.includes('0\r\n\r\n'), 'the client sees that its stream is not whole');
+          assert.equal((await waiting.ended()).length, 0);
+          await halfSent.ended();
+          const events = gateway.journal();
+          assert.deepEqual(events.map(({ aborted, status }) => `${aborted} ${status}`).sort(), [
+            'drain 0',
+            'drain 0',
+            'drain 200',
+          ]);
+        });
       });
-    });
 
-    it('shutdown_delay: not ready, every answer closes, new connections are served', async () => {
-      const script: UpstreamScript = (_request, reply) => reply.write(jsonReply('{}'));
-      await withDrain(script, { threads, timeouts: { shutdownDelayMs: 500, drainMs: 20_000 } }, async (gateway) => {
-        const kept = chatClient(gateway.port, 'gpt');
-        assert.equal((await kept.reply()).header('connection'), null);
-        const stopped = gateway.stop();
-        await sleep(100);
-        assert.equal((await ask(gateway.port, { method: 'GET', path: '/health/readiness' })).status, 503);
-        assert.equal((await ask(gateway.port, { method: 'GET', path: '/health/liveness' })).status, 200);
-        const late = await ask(gateway.port, { key: TEST_KEY, body: '{"model":"gpt"}' });
-        assert.deepEqual([late.status, late.header('connection')], [200, 'close']);
-        kept.send(chatBytes('gpt'));
-        assert.equal((await kept.reply()).header('connection'), 'close');
-        await kept.ended();
-        await stopped;
-        const refused = connect(gateway.port, '127.0.0.1');
-        await new Promise((resolve) => refused.once('error', resolve));
+      it('shutdown_delay: not ready, every answer closes, new connections are served', async () => {
+        const script: UpstreamScript = (_request, reply) => reply.write(jsonReply('{}'));
+        await withDrain(script, { threads, timeouts: { shutdownDelayMs: 500, drainMs: 20_000 } }, async (gateway) => {
+          const kept = chatClient(gateway.port, 'gpt');
+          assert.equal((await kept.reply()).header('connection'), null);
+          const stopped = gateway.stop();
+          const readiness = async (): Promise<number> =>
+            (await ask(gateway.port, { method: 'GET', path: '/health/readiness' })).status;
+          while ((await readiness()) !== 503) await sleep(10);
+          assert.equal((await ask(gateway.port, { method: 'GET', path: '/health/liveness' })).status, 200);
+          const late = await ask(gateway.port, { key: TEST_KEY, body: '{"model":"gpt"}' });
+          assert.deepEqual([late.status, late.header('connection')], [200, 'close']);
+          kept.send(chatBytes('gpt'));
+          assert.equal((await kept.reply()).header('connection'), 'close');
+          await kept.ended();
+          await stopped;
+          const refused = connect(gateway.port, '127.0.0.1');
+          await new Promise((resolve) => refused.once('error', resolve));
+        });
       });
-    });
 
-    it('idle connections, and those whose client does not close its side, do not hold it up', async () => {
-      const script: UpstreamScript = (_request, reply) => reply.write(jsonReply('{}'));
-      await withDrain(script, { threads, timeouts: { drainMs: 60_000 } }, async (gateway) => {
-        const idle = chatClient(gateway.port, 'gpt');
-        await idle.reply();
-        const silent = new RawClient(gateway.port);
-        // Never sends its FIN.
-        const stubborn = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
-        stubborn.on('error', () => undefined);
-        stubborn.resume();
-        stubborn.write(chatBytes('gpt'));
-        await eventually(() => gateway.journal().length === 2, 'both are answered');
-        await gateway.stop();
-        await idle.ended();
-        await silent.ended();
-        stubborn.destroy();
+      it('idle connections, and those whose client does not close its side, do not hold it up', async () => {
+        const script: UpstreamScript = (_request, reply) => reply.write(jsonReply('{}'));
+        await withDrain(script, { threads, timeouts: { drainMs: 60_000 } }, async (gateway) => {
+          const idle = chatClient(gateway.port, 'gpt');
+          await idle.reply();
+          const silent = new RawClient(gateway.port);
+          // Never sends its FIN.
+          const stubborn = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
+          stubborn.on('error', () => undefined);
+          stubborn.resume();
+          stubborn.write(chatBytes('gpt'));
+          await eventually(() => gateway.journal().length === 2, 'both are answered');
+          await gateway.stop();
+          await idle.ended();
+          await silent.ended();
+          stubborn.destroy();
+        });
       });
     });
-  });
-}
+  }
+});
 
 /** Runs `body` with a gateway of two threads, and a way to end each. */
 async function withThreads(body: (gateway: SidecarHarness, threads: Worker[]) => Promise<void>): Promise<void> {

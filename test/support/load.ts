@@ -76,7 +76,15 @@ function request(socket: Socket, bytes: Buffer): Promise<{ outcome: LoadOutcome;
       socket.off('close', onClose);
       resolve({ outcome, keepAlive });
     };
-    const onClose = (): void => finish({ id: null, status: 0, failure: `closed after ${text.length} bytes` }, false);
+    const onClose = (): void =>
+      finish(
+        {
+          id: null,
+          status: 0,
+          failure: `closed after ${text.length} bytes (${(socket.errored as NodeJS.ErrnoException | null)?.code ?? 'FIN'})`,
+        },
+        false,
+      );
     const onData = (chunk: Buffer): void => {
       text += chunk.toString('latin1');
       const headEnd = text.indexOf('\r\n\r\n');
