@@ -128,7 +128,7 @@ describe('back-pressure', { concurrency: true }, () => {
 
   it('a client that pipelines and does not read is not served ahead of its reading', async () => {
     // Each answer is small enough to leave in one write.
-    const count = 800;
+    const count = 600;
     const filler = 'x'.repeat(50_000);
     const script: UpstreamScript = (request, reply) => {
       reply.write(jsonReply(`{"n":${/"n":(\d+)/.exec(request.body)![1]},"filler":"${filler}"}`));

@@ -81,7 +81,7 @@ function request(socket: Socket, bytes: Buffer): Promise<{ outcome: LoadOutcome;
         {
           id: null,
           status: 0,
-          failure: `closed after ${text.length} bytes (${(socket.errored as NodeJS.ErrnoException | null)?.code ?? 'FIN'})`,
+          failure: `closed after ${text.length} bytes (${socket.errored?.code ?? 'FIN'})`,
         },
         false,
       );
