@@ -76,15 +76,11 @@ function request(socket: Socket, bytes: Buffer): Promise<{ outcome: LoadOutcome;
       socket.off('close', onClose);
       resolve({ outcome, keepAlive });
     };
-    const onClose = (): void =>
-      finish(
-        {
-          id: null,
-          status: 0,
-          failure: `closed after ${text.length} bytes (${socket.errored?.code ?? 'FIN'})`,
-        },
-        false,
-      );
+    const onClose = (): void => {
+      const error: NodeJS.ErrnoException | null = socket.errored;
+      const failure = `closed after ${text.length} bytes (${error?.code ?? 'FIN'})`;
+      finish({ id: null, status: 0, failure }, false);
+    };
     const onData = (chunk: Buffer): void => {
       text += chunk.toString('latin1');
       const headEnd = text.indexOf('\r\n\r\n');
