@@ -55,7 +55,7 @@ export const TIMEOUTS = {
   firstByteMs: timeout(
     600_000,
     'attempt sent to the provider',
-    'first byte of its answer (JSON)',
+    'head of its answer complete',
     'the rest of the answer',
   ),
   streamFirstEventMs: timeout(

@@ -47,7 +47,7 @@ export interface UsageEvent {
   /** Status the client got; 0 if it left before. */
   readonly status: number;
   readonly error: ErrorName | null;
-  /** `client_gone`, `drain` or null: why an answer was not completed. */
+  /** `client_gone`, `drain`, `upstream_interrupted` or null: why an answer was not completed. */
   readonly aborted: string | null;
   readonly attempts: readonly AttemptEvent[];
   readonly usage: TokenUsage | null;

@@ -145,6 +145,8 @@ export class DownstreamConnection {
       this.#close();
     } else {
       if (!this.#blocked) this.#wait('clientIdleMs', performance.now());
+      // An idle connection must not keep the 64 KiB alive that its last head was read into.
+      this.parser.release();
       this.#run();
     }
   }

@@ -140,6 +140,7 @@ export class UpstreamConnection {
     if (!isClean || this.keepAliveMs <= 0) return this.destroy();
     if (this.#isPaused) this.resume(); // else its FIN would go unseen
     this.#isReused = true;
+    this.parser.release(); // an idle connection must not keep alive what its last head was read into
     this.#home.onConnectionReleased(this);
   }
 
