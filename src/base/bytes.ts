@@ -21,9 +21,17 @@ export function asBytes(buffer: Uint8Array): Bytes {
 }
 
 /** The one thing the pure layers take from the platform: where bytes come from. */
-declare const Buffer: { allocUnsafe(length: number): Bytes };
+declare const Buffer: {
+  allocUnsafe(length: number): Bytes;
+  from(memory: ArrayBuffer, start: number, length: number): Bytes;
+};
 
 /** New bytes with undefined content; small ones share a slab, so don't keep them for long. */
 export function allocateBytes(length: number): Bytes {
   return Buffer.allocUnsafe(length);
+}
+
+/** `length` bytes of `memory` from `start` on, not a copy. */
+export function bytesOver(memory: ArrayBuffer, start: number, length: number): Bytes {
+  return Buffer.from(memory, start, length);
 }

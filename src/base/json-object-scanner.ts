@@ -3,6 +3,7 @@ import * as json from './json-bytes.ts';
 import { JsonKeyDecoder } from './json-key-decoder.ts';
 import { KEY_CASE_DIFFERS, KEY_UNKNOWN, type JsonKeyTable } from './json-key-table.ts';
 import { JsonMemberPlaces } from './json-member-places.ts';
+import { endsInEscape, findStringEnd } from './string-end.ts';
 
 export type JsonScanFailureKind = 'not-object' | 'malformed' | 'trailing' | 'bom' | 'duplicate' | 'case' | 'too-deep';
 
@@ -19,19 +20,13 @@ export const MAX_JSON_DEPTH = 1000;
 
 const FIRST_DEPTH = 32;
 
-/**
- * After a quote inside a string, this many bytes are looked at one by one before `indexOf` takes over: a native call
- * costs as much as about 50 bytes of the loop, so dense escapes must not pay for one each, and prose must not pay per byte.
- */
+/** So many bytes of a string are looked at one by one before `findStringEnd`, whose call costs as much, takes over. */
 const BYTE_LOOP_BYTES = 48;
-
-/** A DataView costs about 100 ns to make. */
-const MIN_WORD_BYTES = 1024;
 
 const TINY_STRING_BYTES = 16;
 
 // Copies of what json-bytes.ts says: V8 folds a module's own constants, but loads an imported one each time (40 % per byte).
-const { QUOTE, COMMA, COLON, BACKSLASH, OPEN_BRACE, CLOSE_BRACE } = json;
+const { QUOTE, COMMA, COLON, OPEN_BRACE, CLOSE_BRACE } = json;
 const { SPACE_BYTE, LITERAL_BYTE, SEPARATOR_BYTE, QUOTE_BYTE, OPEN_BYTE } = json;
 const { BYTE_CLASS, STRING_STOP, KEY_STOP } = json;
 
@@ -74,9 +69,6 @@ export class JsonObjectScanner {
   /** Global offset minus index into the bytes being pushed. */
   #base: number;
   #length: number;
-  #view: Bytes | null;
-  /** The bytes being pushed, to be read by fours; null if they are too few for that to pay. */
-  #words: DataView | null;
   #hasRepeats: boolean;
   #inString: boolean;
   /** The last byte was a backslash that escapes the next one. */
@@ -100,8 +92,6 @@ export class JsonObjectScanner {
     this.#state = START;
     this.#base = 0;
     this.#length = 0;
-    this.#view = null;
-    this.#words = null;
     this.#hasRepeats = false;
     this.#inString = false;
     this.#escaped = false;
@@ -191,7 +181,6 @@ export class JsonObjectScanner {
   /** Scans `chunk[start, end)`. Looks at no byte beyond `end`, keeps no reference to `chunk`. */
   push(chunk: Bytes, start: number, end: number): void {
     this.#base = this.#length - start;
-    if (end - start >= MIN_WORD_BYTES) this.#words = new DataView(chunk.buffer, chunk.byteOffset, end);
     let i = start;
     while (i < end) {
       switch (this.#state) {
@@ -214,8 +203,6 @@ export class JsonObjectScanner {
           i = this.#scanStructure(chunk, i, end);
       }
     }
-    this.#view = null;
-    this.#words = null;
     this.#length += end - start;
   }
 
@@ -396,50 +383,25 @@ export class JsonObjectScanner {
       this.#escaped = false;
       i += 1;
     }
-    const words = this.#words;
-    let limit = Math.min(i + BYTE_LOOP_BYTES, end);
-    while (true) {
-      while (i < limit) {
-        if (words !== null) i = nextStop(words, i, limit);
-        while (i < limit && STRING_STOP[bytes[i]!] === 0) i += 1;
-        if (i === limit) break;
-        const isQuote = bytes[i] === QUOTE;
+    const limit = Math.min(i + BYTE_LOOP_BYTES, end);
+    while (i < limit) {
+      if (STRING_STOP[bytes[i]!] === 0) {
         i += 1;
-        if (isQuote) {
-          this.#inString = false;
-          return i;
-        }
-        if (i === end) {
-          this.#escaped = true;
-          return i;
-        }
-        if (bytes[i] === QUOTE) limit = Math.min(i + BYTE_LOOP_BYTES, end);
-        i += 1;
-      }
-      if (i >= end) return end;
-      const quote = this.#upTo(bytes, end).indexOf(QUOTE, i);
-      const stop = quote === -1 ? end : quote;
-      let run = stop;
-      while (run > i && bytes[run - 1] === BACKSLASH) run -= 1;
-      const isEscaped = ((stop - run) & 1) === 1;
-      if (quote === -1) {
-        this.#escaped = isEscaped;
-        return end;
-      }
-      i = quote + 1;
-      if (!isEscaped) {
+      } else if (bytes[i] === QUOTE) {
         this.#inString = false;
-        return i;
+        return i + 1;
+      } else {
+        i += 2;
       }
-      limit = Math.min(i + BYTE_LOOP_BYTES, end);
     }
-  }
-
-  /** `indexOf` has no upper bound: without a view it could run past `end` again and again. Made once per push at most. */
-  #upTo(bytes: Bytes, end: number): Bytes {
-    if (end === bytes.length) return bytes;
-    this.#view ??= bytes.subarray(0, end);
-    return this.#view;
+    const quote = i < end ? findStringEnd(bytes, i, end) : -1;
+    if (quote !== -1) {
+      this.#inString = false;
+      return quote + 1;
+    }
+    // The last byte looked at may be a backslash that escapes the first of the next piece.
+    this.#escaped = i > end || (i < end && endsInEscape(bytes, i, end));
+    return end;
   }
 
   /** A top-level key. In one piece and without escapes it is compared in place, else it goes through the decoder. */
@@ -486,23 +448,4 @@ export class JsonObjectScanner {
     this.#state = FAILED;
     return end;
   }
-}
-
-/**
- * The next quote or backslash at or after `from`, or an offset less than four short of `end`: four bytes at a time, half
- * the time of a byte loop where escapes are dense. `(v − 0x01…) & ~v & 0x80…` has the high bit set of each byte that is
- * zero; bits above the lowest one set may be carries, so only that one is used.
- */
-function nextStop(words: DataView, from: number, end: number): number {
-  const last = end - 4;
-  let i = from;
-  while (i <= last) {
-    const word = words.getInt32(i, true);
-    const quotes = word ^ 0x22222222;
-    const backslashes = word ^ 0x5c5c5c5c;
-    const stops = (((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080;
-    if (stops !== 0) return i + ((31 - Math.clz32(stops & -stops)) >> 3);
-    i += 4;
-  }
-  return i;
 }

@@ -1,7 +1,6 @@
 import { asBytes, type Bytes } from '../../base/bytes.ts';
+import { scanReadBuffer } from '../../base/string-end.ts';
 
-/** The most that one read takes from a socket: libuv's own suggestion. */
-const READ_BYTES = 64 * 1024;
 const BLOCK_BYTES = 64 * 1024;
 /** From here on a chunk gets memory of its own, so that it neither wastes the rest of a block nor keeps one alive. */
 const OWN_MEMORY_BYTES = 16 * 1024;
@@ -18,12 +17,12 @@ const ALIGNMENT_BYTES = 8;
  */
 export class ReadSlab {
   /** For `onread` of net.connect. Holds data only between a read and `take`, which follow each other synchronously. */
-  readonly readBuffer: Buffer;
+  readonly readBuffer: Bytes;
   #block: Buffer;
   #used: number;
 
   constructor() {
-    this.readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    this.readBuffer = scanReadBuffer;
     this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     this.#used = 0;
   }
