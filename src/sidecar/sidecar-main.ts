@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { invariant } from '../base/invariant.ts';
 import type { KeyChangesMessage, KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
 import type { KeyRecord } from '../contract/key-record.ts';
 import { DATA_FILES } from '../contract/persisted-state.ts';
@@ -14,7 +15,9 @@ import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { ResponseLog } from './local/response-log.ts';
 import { loadNodeId, readPersistedState, readSharedFile } from './sidecar-files.ts';
 import { LocalWorker } from './worker/local-worker.ts';
+import { newSharedMemory, type SharedMemory } from './worker/shared-memory.ts';
 import { ThreadWorker } from './worker/thread-worker.ts';
+import type { WorkerOptions } from './worker/worker.ts';
 import type { WorkerEvents, WorkerHandle } from './worker/worker-handle.ts';
 
 /** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
@@ -78,6 +81,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   readonly #keysAsked = new Map<string, NodeJS.Timeout>();
   #workers: WorkerHandle[] = [];
   #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
+  #shared: SharedMemory | null = null;
   #workersStarted = 0;
   #snapshot: Snapshot | null = null;
   #keys: Keys | null = null;
@@ -280,6 +284,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   #startWorkers(snapshot: Snapshot): void {
     const { threads } = snapshot.settings;
     this.#connectionCounts = new Int32Array(new SharedArrayBuffer(4 * threads));
+    this.#shared = newSharedMemory(threads);
     for (let index = 0; index < threads; index += 1) {
       this.#workers.push(threads === 1 ? this.#newLocalWorker() : this.#newThreadWorker(index));
     }
@@ -327,9 +332,13 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
     });
   }
 
-  #workerPlaces(index: number): { adminSocketPath: string; journalDirectory: string; journalPrefix: string } {
+  #workerPlaces(
+    index: number,
+  ): Pick<WorkerOptions, 'adminSocketPath' | 'journalDirectory' | 'journalPrefix' | 'shared'> {
     this.#workersStarted += 1;
+    invariant(this.#shared !== null, 'memory is made before the first worker');
     return {
+      shared: { ...this.#shared, workerIndex: index },
       adminSocketPath: this.#options.adminSocketPath,
       journalDirectory: join(this.#options.dataDirectory, DATA_FILES.journal),
       // The start number keeps a replaced worker from writing to its predecessor's segments.

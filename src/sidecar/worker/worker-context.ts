@@ -7,6 +7,7 @@ import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 
 /** What a worker asks of the sidecar's main thread. */
@@ -31,6 +32,7 @@ export interface WorkerContext {
   readonly responses: ResponseOwners;
   readonly lookupLimiter: LookupLimiter;
   readonly host: WorkerHost;
+  readonly shared: SharedMemory;
   readonly adminPool: UpstreamPool;
   /** Where all connections of the thread read to. */
   readonly slab: ReadSlab;

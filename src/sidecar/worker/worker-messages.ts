@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { MetricRegistration } from '../../runtime/metrics-registry.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerThreadData {
@@ -9,6 +10,7 @@ export interface WorkerThreadData {
   readonly adminSocketPath: string;
   readonly journalDirectory: string;
   readonly journalPrefix: string;
+  readonly shared: SharedMemory;
   /** One cell per worker: its open connections, read by the main thread to choose where a new one goes. */
   readonly connectionCounts: Int32Array<SharedArrayBuffer>;
 }

@@ -46,6 +46,7 @@ const worker = new Worker({
   adminSocketPath: data.adminSocketPath,
   journalDirectory: data.journalDirectory,
   journalPrefix: data.journalPrefix,
+  shared: data.shared,
 });
 
 port.on('message', (message: ToWorker) => {

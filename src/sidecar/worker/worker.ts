@@ -18,6 +18,7 @@ import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
 import { adminOrigin } from './admin-origin.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import { SidecarMetrics } from './sidecar-metrics.ts';
 import type { KeyWaiter, WorkerContext, WorkerHost } from './worker-context.ts';
 
@@ -31,6 +32,7 @@ export interface WorkerOptions {
   readonly adminSocketPath: string;
   readonly journalDirectory: string;
   readonly journalPrefix: string;
+  readonly shared: SharedMemory;
 }
 
 /** Serves the connections of one thread: owns its pools, its journal, its view of configuration and keys. */
@@ -45,6 +47,7 @@ export class Worker implements WorkerContext {
   readonly responses: ResponseOwners = new ResponseOwners();
   readonly lookupLimiter: LookupLimiter = new LookupLimiter();
   readonly host: WorkerHost;
+  readonly shared: SharedMemory;
   readonly adminPool: UpstreamPool;
   readonly slab: ReadSlab;
   readonly blocks: BlockPool = new BlockPool();
@@ -63,6 +66,7 @@ export class Worker implements WorkerContext {
 
   constructor(options: WorkerOptions) {
     this.host = options.host;
+    this.shared = options.shared;
     this.#logger = options.logger;
     this.metrics = new SidecarMetrics(options.registry);
     this.journal = new JournalWriter({

@@ -1,0 +1,14 @@
+/**
+ * Memory that all threads of a sidecar work on, made once by its main thread. Who owns a part defines its layout; nothing
+ * in it needs a lock, since a thread may end at any instruction.
+ */
+export interface SharedMemory {
+  /** Place in the parts that have a region per worker; a worker that takes another's place keeps its number. */
+  readonly workerIndex: number;
+  readonly workerCount: number;
+}
+
+/** For a sidecar of `workerCount` workers, as its worker 0 sees it. */
+export function newSharedMemory(workerCount: number): SharedMemory {
+  return { workerIndex: 0, workerCount };
+}
