@@ -33,6 +33,8 @@ export interface CompiledGroup {
   readonly family: WireFamily;
   /** Ascending by `order`. */
   readonly deployments: readonly CompiledDeployment[];
+  /** By place in `deployments`. */
+  readonly weights: Float64Array;
   /** Group names to try in turn after this one. */
   readonly fallbacks: readonly string[];
   /** `"group":…` of the usage event. */
@@ -140,6 +142,7 @@ function compileGroup(
     name: group.name,
     family: members[0]?.spec.family ?? 'openai',
     deployments: Object.freeze(members),
+    weights: Float64Array.from(members, (member) => member.weight),
     fallbacks: Object.freeze(fallbacks.slice(0, snapshot.settings.maxFallbacks)),
     eventPart: `"group":${JSON.stringify(group.name)}`,
   });

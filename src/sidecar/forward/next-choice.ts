@@ -1,8 +1,8 @@
 import { fillModelPattern } from '../../domain/routing/model-pattern.ts';
 import type { AfterFailure } from '../../domain/routing/retry-rule.ts';
-import { chooseWeighted } from '../../domain/routing/weighted-choice.ts';
 import { resolveModel, type CompiledDeployment, type ResolvedModel } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { selectDeployment } from '../routing/select-deployment.ts';
 
 /** A deployment to try, and the name of the model there. */
 export interface Choice {
@@ -30,15 +30,21 @@ export function nextChoice(exchange: Exchange, failed: CompiledDeployment, rule:
 }
 
 function chooseUntried(exchange: Exchange): Choice | null {
-  const { deployments } = exchange.group!;
-  const index = chooseWeighted(deployments, (deployment) => exchange.tried.includes(deployment), Math.random());
-  return index === -1 ? null : take(exchange, deployments[index]!);
+  const deployment = selectDeployment(exchange, exchange.group!, isTried);
+  return deployment === null ? null : take(exchange, deployment);
 }
 
 function chooseAny(exchange: Exchange): Choice | null {
-  const { deployments } = exchange.group!;
-  const index = chooseWeighted(deployments, () => false, Math.random());
-  return index === -1 ? null : take(exchange, deployments[index]!);
+  const deployment = selectDeployment(exchange, exchange.group!, isNever);
+  return deployment === null ? null : take(exchange, deployment);
+}
+
+function isTried(exchange: Exchange, deployment: CompiledDeployment): boolean {
+  return exchange.tried.includes(deployment);
+}
+
+function isNever(): boolean {
+  return false;
 }
 
 /** Fallbacks are those of the group that was asked for (or of the request itself), never of a fallback. */
