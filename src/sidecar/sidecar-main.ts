@@ -1,24 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
-import { invariant } from '../base/invariant.ts';
-import type { KeyChangesMessage, KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
-import type { KeyRecord } from '../contract/key-record.ts';
+import type { KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
 import { DATA_FILES } from '../contract/persisted-state.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import { SNAPSHOT_FORMAT } from '../contract/snapshot.ts';
 import { TIMEOUTS } from '../contract/timeouts.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { MetricsReader } from '../runtime/metrics-reader.ts';
-import { MetricsRegistry } from '../runtime/metrics-registry.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
+import { KeyFeed } from './keys/key-feed.ts';
 import { ResponseLog } from './local/response-log.ts';
-import { loadNodeId, readPersistedState, readSharedFile } from './sidecar-files.ts';
-import { LocalWorker } from './worker/local-worker.ts';
-import { newSharedMemory, type SharedMemory } from './worker/shared-memory.ts';
-import { ThreadWorker } from './worker/thread-worker.ts';
-import type { WorkerOptions } from './worker/worker.ts';
-import type { WorkerEvents, WorkerHandle } from './worker/worker-handle.ts';
+import { loadNodeId, readPersistedState } from './sidecar-files.ts';
+import { WorkerSet } from './worker/worker-set.ts';
 
 /** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
 const CONTROL_GRACE_MS = 1_000;
@@ -57,49 +50,39 @@ export async function runSidecar(options: SidecarOptions): Promise<RunningSideca
   return sidecar;
 }
 
-/** What a worker needs to know every key, also one that starts later. */
-interface Keys {
-  readonly shared: Uint8Array<SharedArrayBuffer>;
-  /** Of the last change taken. */
-  sequence: number;
-  readonly complete: boolean;
-  /** Since the directory was written; by hash, the last one counts. */
-  readonly changes: Map<string, KeyRecord | null>;
-}
-
 /** The sidecar's main thread: listener, control link, and what all workers share. */
-class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
+class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly ready: Promise<void>;
   readonly #options: SidecarOptions;
   readonly #logger: Logger;
-  readonly #metrics = new MetricsReader();
   readonly #link: ControlLink;
   readonly #responses: ResponseLog;
   readonly #server: Server;
-  readonly #nodeId: string;
-  readonly #epoch = Date.now().toString(36);
-  readonly #keysAsked = new Map<string, NodeJS.Timeout>();
-  #workers: WorkerHandle[] = [];
-  #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
-  #shared: SharedMemory | null = null;
-  #workersStarted = 0;
+  readonly #workers: WorkerSet;
+  readonly #keys: KeyFeed;
   #snapshot: Snapshot | null = null;
-  #keys: Keys | null = null;
-  #appliedBy = 0;
-  #applied: { version: string; blockedMs: number } = { version: '', blockedMs: 0 };
-  #controlConnected = false;
-  #lastLookupId = 0;
   #accepted = 0;
   #setReady: () => void = () => undefined;
+  #onFirstSnapshot: () => void = () => undefined;
 
   constructor(options: SidecarOptions) {
     this.#options = options;
     this.#logger = options.logger;
-    this.#nodeId = loadNodeId(options.dataDirectory, randomUUID);
     this.#responses = new ResponseLog(options.dataDirectory, options.logger);
     this.#link = new ControlLink(options.controlSocketPath, options.version ?? '0', this, options.logger);
+    this.#workers = this.#newWorkerSet();
+    this.#keys = new KeyFeed({
+      workers: this.#workers.all,
+      logger: options.logger,
+      ask: (id, hash) => this.#link.send({ type: 'key-lookup', id, hash }),
+      askForAll: () => {
+        this.#link.send({ type: 'resend-keys' });
+      },
+      lookupTimeoutMs: () => this.#snapshot?.settings.timeouts.authLookupMs ?? TIMEOUTS.authLookupMs.defaultMs,
+    });
     this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-      this.#onConnection(socket);
+      this.#accepted += 1;
+      this.#workers.accept(socket);
     });
     this.ready = new Promise((resolve) => {
       this.#setReady = resolve;
@@ -124,19 +107,14 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   }
 
   onControlConnected(): void {
-    this.#controlConnected = true;
     this.#logger.info('control plane connected');
-    for (const worker of this.#workers) worker.setControlConnected(true);
+    this.#workers.setControlConnected(true);
   }
 
   onControlLost(): void {
-    this.#controlConnected = false;
     this.#logger.warn('control plane lost; traffic goes on by the last configuration');
-    for (const worker of this.#workers) worker.setControlConnected(false);
-    for (const [hash, timer] of this.#keysAsked) {
-      clearTimeout(timer);
-      this.#answerKey(hash, true);
-    }
+    this.#workers.setControlConnected(false);
+    this.#keys.failAll();
   }
 
   onControlMessage(message: ToSidecar): void {
@@ -151,60 +129,18 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
         this.#takeKeys(message);
         return;
       case 'key-changes':
-        this.#takeKeyChanges(message);
+        this.#keys.takeChanges(message);
         return;
       case 'key-answer':
-        clearTimeout(this.#keysAsked.get(message.hash));
-        this.#keysAsked.delete(message.hash);
-        for (const worker of this.#workers) worker.answerKey(message);
+        this.#keys.takeAnswer(message);
         return;
       default:
         message satisfies never;
     }
   }
 
-  onKeyLookup(hash: string): void {
-    if (this.#keysAsked.has(hash)) return;
-    this.#lastLookupId += 1;
-    if (!this.#link.send({ type: 'key-lookup', id: this.#lastLookupId, hash })) {
-      this.#answerKey(hash, true);
-      return;
-    }
-    const timeoutMs = this.#snapshot?.settings.timeouts.authLookupMs ?? TIMEOUTS.authLookupMs.defaultMs;
-    this.#keysAsked.set(
-      hash,
-      setTimeout(() => {
-        this.#answerKey(hash, true);
-      }, timeoutMs),
-    );
-  }
-
-  onKeyGap(): void {
-    this.#link.send({ type: 'resend-keys' });
-  }
-
-  onSnapshotApplied(version: string, blockedMs: number): void {
-    if (version !== this.#applied.version) {
-      this.#applied = { version, blockedMs: 0 };
-      this.#appliedBy = 0;
-    }
-    this.#appliedBy += 1;
-    this.#applied.blockedMs = Math.max(this.#applied.blockedMs, blockedMs);
-    if (this.#appliedBy < this.#workers.length) return;
-    this.#link.send({ type: 'snapshot-applied', version, blockedMs: this.#applied.blockedMs });
-  }
-
-  onResponseMade(responseId: string, deploymentId: string, owner: string, from: WorkerHandle | null): void {
-    this.#responses.append({ responseId, deploymentId, owner });
-    for (const worker of this.#workers) if (worker !== from) worker.addResponse(responseId, deploymentId, owner);
-  }
-
-  renderMetrics(): string {
-    return this.#metrics.render();
-  }
-
   async beginDrain(): Promise<void> {
-    for (const worker of this.#workers) worker.beginDrain();
+    this.#workers.beginDrain();
     const delayMs = this.#snapshot?.settings.timeouts.shutdownDelayMs ?? 0;
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
@@ -212,21 +148,41 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
   async finishDrain(): Promise<void> {
     await this.#acceptQueued();
     this.#server.close();
-    const drainMs = this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs;
-    await Promise.all(this.#workers.map((worker) => worker.finishDrain(drainMs)));
+    await this.#workers.finishDrain(this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs);
     this.#link.close();
-    for (const timer of this.#keysAsked.values()) clearTimeout(timer);
+    this.#keys.close();
     this.#responses.close();
+  }
+
+  #newWorkerSet(): WorkerSet {
+    const { dataDirectory, adminSocketPath, logger } = this.#options;
+    return new WorkerSet({
+      logger,
+      adminSocketPath,
+      journalDirectory: join(dataDirectory, DATA_FILES.journal),
+      journalPrefix: `${loadNodeId(dataDirectory, randomUUID)}-${Date.now().toString(36)}`,
+      responses: this.#responses,
+      onKeyLookup: (hash) => {
+        this.#keys.lookUp(hash);
+      },
+      onKeyGap: () => {
+        this.#link.send({ type: 'resend-keys' });
+      },
+      onSnapshotApplied: (version, blockedMs) => {
+        this.#link.send({ type: 'snapshot-applied', version, blockedMs });
+      },
+      giveKeys: (worker) => {
+        this.#keys.giveTo(worker);
+      },
+    });
   }
 
   #firstSnapshot(): Promise<void> {
     return new Promise((resolve) => {
       this.#onFirstSnapshot = resolve;
-      if (this.#workers.length > 0) resolve();
+      if (this.#workers.isStarted) resolve();
     });
   }
-
-  #onFirstSnapshot: () => void = () => undefined;
 
   #startFromDisk(): void {
     const { dataDirectory } = this.#options;
@@ -249,124 +205,20 @@ class Sidecar implements RunningSidecar, ControlLinkListener, WorkerEvents {
       return;
     }
     this.#snapshot = snapshot;
-    if (this.#workers.length > 0) {
-      for (const worker of this.#workers) worker.applySnapshot(snapshot);
-      return;
-    }
-    // Keys come right after the first snapshot; nothing is accepted before both are there.
-    if (this.#keys !== null) this.#startWorkers(snapshot);
+    if (this.#workers.isStarted) this.#workers.applySnapshot(snapshot);
+    else this.#startWorkers();
   }
 
   #takeKeys(message: KeyDirectoryMessage): void {
-    try {
-      const { sequence, complete } = message;
-      this.#keys = { shared: readSharedFile(message.path), sequence, complete, changes: new Map() };
-    } catch (error) {
-      this.#logger.error('the key directory can not be read; keys stay as they are', { error: String(error) });
-      return;
-    }
-    const { shared, sequence, complete } = this.#keys;
-    for (const worker of this.#workers) worker.loadKeys(shared, sequence, complete);
-    if (this.#workers.length === 0 && this.#snapshot !== null) this.#startWorkers(this.#snapshot);
+    this.#keys.takeDirectory(message);
+    if (!this.#workers.isStarted) this.#startWorkers();
   }
 
-  #takeKeyChanges(message: KeyChangesMessage): void {
-    if (this.#keys === null) return;
-    if (message.fromSequence !== this.#keys.sequence) {
-      this.onKeyGap();
-      return;
-    }
-    this.#keys.sequence = message.toSequence;
-    for (const { hash, record } of message.changes) this.#keys.changes.set(hash, record);
-    for (const worker of this.#workers) worker.changeKeys(message);
-  }
-
-  #startWorkers(snapshot: Snapshot): void {
-    const { threads } = snapshot.settings;
-    this.#connectionCounts = new Int32Array(new SharedArrayBuffer(4 * threads));
-    this.#shared = newSharedMemory(threads);
-    for (let index = 0; index < threads; index += 1) {
-      this.#workers.push(threads === 1 ? this.#newLocalWorker() : this.#newThreadWorker(index));
-    }
-    const remembered = this.#responses.load();
-    for (const worker of this.#workers) this.#prepare(worker, snapshot, remembered);
+  /** Keys come right after the first snapshot; nothing is accepted before both are there. */
+  #startWorkers(): void {
+    if (this.#snapshot === null || !this.#keys.isLoaded) return;
+    this.#workers.start(this.#snapshot);
     this.#onFirstSnapshot();
-  }
-
-  #prepare(worker: WorkerHandle, snapshot: Snapshot, remembered: ReturnType<ResponseLog['load']>): void {
-    if (this.#keys !== null) {
-      const { shared, sequence, complete, changes } = this.#keys;
-      worker.loadKeys(shared, sequence, complete);
-      worker.changeKeys({
-        type: 'key-changes',
-        fromSequence: sequence,
-        toSequence: sequence,
-        changes: Array.from(changes, ([hash, record]) => ({ hash, record })),
-      });
-    }
-    worker.setControlConnected(this.#controlConnected);
-    for (const { responseId, deploymentId, owner } of remembered) worker.addResponse(responseId, deploymentId, owner);
-    worker.applySnapshot(snapshot);
-  }
-
-  #newLocalWorker(): WorkerHandle {
-    const registry = new MetricsRegistry({
-      publish: (registrations) => {
-        this.#metrics.accept('main', registrations);
-      },
-    });
-    return new LocalWorker({ logger: this.#logger, registry, ...this.#workerPlaces(0) }, this);
-  }
-
-  #newThreadWorker(index: number): WorkerHandle {
-    const places = this.#workerPlaces(index);
-    return new ThreadWorker({
-      data: { index, ...places, connectionCounts: this.#connectionCounts },
-      metricsSource: places.journalPrefix,
-      metrics: this.#metrics,
-      logger: this.#logger,
-      events: this,
-      onCrash: (crashed) => {
-        this.#replace(crashed);
-      },
-    });
-  }
-
-  #workerPlaces(
-    index: number,
-  ): Pick<WorkerOptions, 'adminSocketPath' | 'journalDirectory' | 'journalPrefix' | 'shared'> {
-    this.#workersStarted += 1;
-    invariant(this.#shared !== null, 'memory is made before the first worker');
-    return {
-      shared: { ...this.#shared, workerIndex: index },
-      adminSocketPath: this.#options.adminSocketPath,
-      journalDirectory: join(this.#options.dataDirectory, DATA_FILES.journal),
-      // The start number keeps a replaced worker from writing to its predecessor's segments.
-      journalPrefix: `${this.#nodeId}-${this.#epoch}-${index}.${this.#workersStarted}`,
-    };
-  }
-
-  #replace(crashed: ThreadWorker): void {
-    const at = this.#workers.indexOf(crashed);
-    if (at === -1 || this.#snapshot === null) return;
-    this.#logger.error('a worker thread ended; its connections were dropped, another takes its place', {
-      worker: crashed.index,
-    });
-    const worker = this.#newThreadWorker(crashed.index);
-    this.#workers[at] = worker;
-    this.#prepare(worker, this.#snapshot, this.#responses.load());
-  }
-
-  #answerKey(hash: string, failed: boolean): void {
-    this.#keysAsked.delete(hash);
-    for (const worker of this.#workers) worker.answerKey({ hash, record: null, failed });
-  }
-
-  #onConnection(socket: Socket): void {
-    this.#accepted += 1;
-    let least = this.#workers[0]!;
-    for (const worker of this.#workers) if (worker.connectionCount < least.connectionCount) least = worker;
-    least.accept(socket);
   }
 
   /**

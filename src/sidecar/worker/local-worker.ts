@@ -37,7 +37,7 @@ export class LocalWorker implements WorkerHandle {
   }
 
   applySnapshot(snapshot: Snapshot): void {
-    this.#events.onSnapshotApplied(snapshot.version, this.#worker.applySnapshot(snapshot));
+    this.#events.onSnapshotApplied(snapshot.version, this.#worker.applySnapshot(snapshot), this);
   }
 
   loadKeys(shared: Uint8Array<SharedArrayBuffer>, sequence: number, complete: boolean): void {

@@ -106,7 +106,7 @@ export class ThreadWorker implements WorkerHandle {
       case 'ready':
         return;
       case 'snapshot-applied':
-        events.onSnapshotApplied(message.version, message.blockedMs);
+        events.onSnapshotApplied(message.version, message.blockedMs, this);
         return;
       case 'key-lookup':
         events.onKeyLookup(message.hash);

@@ -20,7 +20,7 @@ export interface WorkerHandle {
 export interface WorkerEvents {
   onKeyLookup(hash: string): void;
   onKeyGap(): void;
-  onSnapshotApplied(version: string, blockedMs: number): void;
+  onSnapshotApplied(version: string, blockedMs: number, from: WorkerHandle): void;
   onResponseMade(responseId: string, deploymentId: string, owner: string, from: WorkerHandle | null): void;
   renderMetrics(): string;
 }
