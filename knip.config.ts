@@ -10,6 +10,8 @@ const config: KnipConfig = {
     'src/**/*.test.ts',
     'test/**/*.test.ts',
     'test/upstream/connect-once.ts', // run as a process of its own
+    'test/chaos/*.ts', // loaded by name
+    'test/chaos/support/{run-chaos,fault-provider-process}.ts',
     'scripts/{check,fix,generate-docs,pack,report-sizes,run-tests}.ts',
     'bench/**/*.ts',
   ],

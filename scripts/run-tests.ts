@@ -7,10 +7,9 @@ import { globSync } from 'node:fs';
 const SUITES: Readonly<Record<string, readonly string[]>> = {
   main: ['src/**/*.test.ts', 'test/**/*.test.ts'],
   toolchain: ['test/toolchain/**/*.test.ts'],
-  chaos: ['test/chaos/**/*.test.ts'],
 };
 /** Slow, or in need of a registry: run by name only. */
-const SLOW_FOLDERS = ['test/chaos/', 'test/toolchain/'];
+const SLOW_FOLDERS = ['test/toolchain/'];
 const CONCURRENCY = 2;
 /** For each file and each test in it: nothing may hang the run. */
 const TIMEOUT_MS = 180_000;

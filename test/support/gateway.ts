@@ -17,6 +17,9 @@ export interface GatewayOptions {
   readonly config: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Of an earlier gateway, to start again where it stopped. */
+  readonly directory?: string;
+  readonly port?: number;
 }
 
 /** A gateway as users run it: real processes, real sockets, a data directory of its own. */
@@ -24,21 +27,24 @@ export interface Gateway {
   readonly url: string;
   readonly port: number;
   readonly process: ChildProcess;
+  /** Holds the data directory and the configuration. */
+  readonly directory: string;
   readonly dataDirectory: string;
   readonly configPath: string;
   /** Everything it printed. */
   output(): string;
   journal(): UsageEvent[];
-  /** SIGTERM; resolves with the exit code. */
-  stop(): Promise<number | null>;
+  /** SIGTERM; resolves with the exit code. `keepData`: leaves the directory. */
+  stop(options?: { readonly keepData?: boolean }): Promise<number | null>;
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const directory = mkdtempSync(join(tmpdir(), 'slipstream-it-'));
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'slipstream-it-'));
   const configPath = join(directory, 'config.yaml');
   const dataDirectory = join(directory, 'data');
   writeFileSync(configPath, options.config);
-  const args = ['start', '--config', configPath, '--host', '127.0.0.1', '--port', '0', '--data-dir', dataDirectory];
+  const address = ['--host', '127.0.0.1', '--port', String(options.port ?? 0)];
+  const args = ['start', '--config', configPath, ...address, '--data-dir', dataDirectory];
   if (options.mode === 'no-sidecar') args.push('--no-sidecar');
   const child = spawn(process.execPath, [LAUNCHER, ...args, ...(options.args ?? [])], {
     env: { ...process.env, ...options.env },
@@ -56,14 +62,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     url,
     port: Number(new URL(url).port),
     process: child,
+    directory,
     dataDirectory,
     configPath,
     output: () => output,
     journal: () => readJournal(join(dataDirectory, 'journal')),
-    stop: async () => {
+    stop: async ({ keepData = false } = {}) => {
       child.kill('SIGTERM');
       const code = await exited;
-      rmSync(directory, { recursive: true, force: true });
+      if (!keepData) rmSync(directory, { recursive: true, force: true });
       return code;
     },
   };

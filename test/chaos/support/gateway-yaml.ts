@@ -1,0 +1,37 @@
+import { MASTER_KEY, TEST_KEY } from '../../support/sidecar-harness.ts';
+
+export interface ModelEntry {
+  /** Public name; entries with the same one are a group. */
+  readonly name: string;
+  /** `api_base` */
+  readonly base: string;
+  /** After `openai/`. Default `mock`. */
+  readonly upstream?: string;
+  /** More of `litellm_params`, such as `order: 2`. */
+  readonly params?: string;
+}
+
+export interface YamlParts {
+  readonly models: readonly ModelEntry[];
+  readonly timeouts: Readonly<Record<string, number>>;
+  readonly slipstream: readonly string[];
+}
+
+export function gatewayYaml({ models, timeouts, slipstream }: YamlParts): string {
+  const entries = models.map(({ name, base, upstream = 'mock', params }) => {
+    const more = params === undefined ? '' : `, ${params}`;
+    return `  - { model_name: "${name}", litellm_params: { model: "openai/${upstream}", api_base: "${base}", api_key: sk-provider${more} } }`;
+  });
+  const limits = Object.entries(timeouts).map(([name, seconds]) => `${name}: ${seconds}`);
+  return [
+    'model_list:',
+    ...entries,
+    `general_settings: { master_key: ${MASTER_KEY} }`,
+    'slipstream:',
+    `  keys: [ { key: ${TEST_KEY} } ]`,
+    '  threads: 1',
+    ...(limits.length === 0 ? [] : [`  timeouts: { ${limits.join(', ')} }`]),
+    ...slipstream.map((line) => `  ${line}`),
+    '',
+  ].join('\n');
+}
