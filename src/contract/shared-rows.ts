@@ -37,12 +37,15 @@ export class SharedRows {
     return new SharedArrayBuffer(capacity * rowBytes);
   }
 
-  /** The row of `id` (not 0), claimed if it has none; −1 when every row is another's. Not for the path of each request. */
-  claim(id: bigint): number {
+  /**
+   * The row of `id` (not 0), claimed if it has none; −1 when the first `maxProbes` rows that may be its are others'. As
+   * rows are never freed, an id that was refused once stays so. Not for the path of each request.
+   */
+  claim(id: bigint, maxProbes: number = this.capacity): number {
     invariant(id !== 0n, 'id 0 marks a free row');
     const mask = this.capacity - 1;
     let row = Number(BigInt.asUintN(32, id)) & mask;
-    for (let probes = 0; probes <= mask; probes += 1) {
+    for (let probes = Math.min(maxProbes, this.capacity); probes > 0; probes -= 1) {
       const at = row * this.#idsPerRow;
       const found = Atomics.load(this.#ids, at);
       if (found === id) return row;
