@@ -71,7 +71,7 @@ export function findQuoteModule(pages: number): Uint8Array {
     ...MAGIC,
     ...section(1, [1, 0x60, 2, I32, I32, 1, I32]), // one type: (i32, i32) → i32
     ...section(3, [1, 0]), // one function, of that type
-    ...section(5, [1, 1, pages, pages]), // one memory: initial and maximum size
+    ...section(5, [1, 1, ...unsigned(pages), ...unsigned(pages)]), // one memory: initial and maximum size
     ...section(7, [2, ...name('memory'), 2, 0, ...name('findQuote'), 0, 0]),
     ...section(10, [1, ...unsigned(body.length), ...body]),
   );

@@ -15,12 +15,19 @@ declare const WebAssembly: {
 
 const PAGE_BYTES = 64 * 1024;
 
+/** 16 MiB. Address space until they are used. */
+const BLOCK_PAGES = 256;
+
 /*
- * Memory, per thread:   | readBuffer, 64 KiB | scratch, 64 KiB | what may be read past an end, one page |
+ * Memory, per thread, in pages of 64 KiB:   | scanReadBuffer | scratch | blocks … | what may be read past an end |
  */
-const { memory, findQuote } = new WebAssembly.Instance(new WebAssembly.Module(findQuoteModule(3))).exports;
 const SCRATCH = PAGE_BYTES;
-const memoryBytes = bytesOver(memory.buffer, 0, 3 * PAGE_BYTES);
+const BLOCKS = 2 * PAGE_BYTES;
+const BLOCKS_END = BLOCKS + BLOCK_PAGES * PAGE_BYTES;
+const PAGES = BLOCKS_END / PAGE_BYTES + 1;
+const { memory, findQuote } = new WebAssembly.Instance(new WebAssembly.Module(findQuoteModule(PAGES))).exports;
+const scratchBytes = bytesOver(memory.buffer, SCRATCH, PAGE_BYTES);
+let nextBlock = BLOCKS;
 
 /** The first piece copied to the scratch memory; each is twice as long as the one before, as most strings are short. */
 const FIRST_PIECE_BYTES = 512;
@@ -31,10 +38,20 @@ const FIRST_PIECE_BYTES = 512;
  */
 export const scanReadBuffer: Bytes = bytesOver(memory.buffer, 0, PAGE_BYTES);
 
+export const SCAN_BLOCK_BYTES: number = PAGE_BYTES;
+
+/** `SCAN_BLOCK_BYTES` of the same memory, the caller's from now on; null when all are taken. */
+export function takeScanBlock(): Bytes | null {
+  if (nextBlock === BLOCKS_END) return null;
+  const block = bytesOver(memory.buffer, nextBlock, PAGE_BYTES);
+  nextBlock += PAGE_BYTES;
+  return block;
+}
+
 /**
  * The first quote in `bytes[from, end)` that no backslash escapes, or −1. `bytes[from]` must not be escaped itself.
  *
- * 0.04 ns per byte in `scanReadBuffer`, 0.1 elsewhere, however dense the escapes (bench/micro/json-scan.ts); the best loop
+ * 0.04 ns per byte in `scanReadBuffer` and scan blocks, 0.1 elsewhere, however dense the escapes (bench/micro/json-scan.ts); the best loop
  * in JavaScript takes 0.9. A call costs about 15 ns, elsewhere 100.
  */
 export function findStringEnd(bytes: Bytes, from: number, end: number): number {
@@ -47,7 +64,7 @@ export function findStringEnd(bytes: Bytes, from: number, end: number): number {
   let piece = FIRST_PIECE_BYTES;
   while (at < end) {
     const stop = Math.min(at + piece, end);
-    bytes.copy(memoryBytes, SCRATCH, at, stop);
+    bytes.copy(scratchBytes, 0, at, stop);
     const found = findQuote(SCRATCH, SCRATCH + stop - at) - SCRATCH + at;
     if (found < stop) return found;
     at = endsInEscape(bytes, at, stop) ? stop + 1 : stop;

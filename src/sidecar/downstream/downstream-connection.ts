@@ -14,6 +14,7 @@ import type { ParseFailure } from '../../http1/refusals.ts';
 import { RequestParser } from '../../http1/request-parser.ts';
 import { statusLine } from '../../http1/serializer.ts';
 import { Exchange } from '../exchange/exchange.ts';
+import type { RequestBody } from '../exchange/request-body.ts';
 import { findRoute } from '../exchange/route.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
@@ -55,8 +56,12 @@ export class DownstreamConnection {
   #waitingFor: TimeoutName = 'clientHeadMs';
   #input: Bytes | null = null;
   #inputAt = 0;
-  /** `#input` is the worker's read buffer: gone when this read has been worked through. */
+  /** `#input` is memory that will be read to again: gone when this read has been worked through. */
   #inputIsLent = false;
+  /** What the socket reads to: the worker's read buffer, or for the middle of a large body the place where it lies. */
+  #readTarget: Bytes;
+  /** Of a request that was answered before it was whole: the socket may be reading to its memory. */
+  #unfinishedBody: RequestBody | null = null;
   /** Takes all bytes once the connection is a tunnel. */
   #tunnel: ((chunk: Bytes) => void) | null = null;
   #running = false;
@@ -80,13 +85,17 @@ export class DownstreamConnection {
     limits: ParserLimits,
     onGone: (connection: DownstreamConnection) => void,
   ) {
-    const { slab } = worker;
+    this.worker = worker; // first: `nextReadTarget` is asked at once
+    this.#readTarget = worker.slab.readBuffer;
     const socket =
-      adoptSocket(accepted, slab.readBuffer, (length) => {
-        this.#onRead(length);
-      }) ?? accepted;
+      adoptSocket(
+        accepted,
+        () => this.#nextReadTarget(),
+        (length) => {
+          this.#onRead(length);
+        },
+      ) ?? accepted;
     this.socket = socket;
-    this.worker = worker;
     this.parser = new RequestParser(limits);
     this.#onGone = onGone;
     this.deliveredMs = performance.now();
@@ -135,6 +144,8 @@ export class DownstreamConnection {
   exchangeDone(exchange: Exchange, keepAlive: boolean): void {
     if (this.exchange !== exchange) return;
     this.exchange = null;
+    if (exchange.requestComplete || this.#gone) exchange.body.recycle();
+    else this.#unfinishedBody = exchange.body;
     this.worker.metrics.inFlight.add(-1);
     if (this.#gone) return;
     if (exchange.aborted !== null) {
@@ -220,6 +231,10 @@ export class DownstreamConnection {
    */
   #onRead(length: number): void {
     const { slab } = this.worker;
+    if (this.#readTarget !== slab.readBuffer) {
+      this.#onData(this.#readTarget.subarray(0, length), true);
+      return;
+    }
     let at = 0;
     if (length >= LARGE_READ_BYTES && !this.#isReadingBody()) {
       // A head with much of its body behind it: only the head needs memory of its own.
@@ -233,6 +248,16 @@ export class DownstreamConnection {
     }
     if (this.#isReadingBody()) this.#onData(asBytes(slab.readBuffer.subarray(at, length)), true);
     else this.#onData(at === 0 ? slab.take(length) : asBytes(Buffer.from(slab.readBuffer.subarray(at, length))), false);
+  }
+
+  #nextReadTarget(): Bytes {
+    const { exchange, worker } = this;
+    this.#readTarget = worker.slab.readBuffer;
+    if (exchange !== null && exchange.refusal === null && this.#isReadingBody()) {
+      const leftBytes = exchange.head.contentLength - exchange.body.length;
+      if (leftBytes >= LARGE_READ_BYTES) this.#readTarget = exchange.body.readTarget(leftBytes);
+    }
+    return this.#readTarget;
   }
 
   #isReadingBody(): boolean {
@@ -444,6 +469,7 @@ export class DownstreamConnection {
       if (!exchange.committed) exchange.status = 0;
       exchange.cutOff('client_gone');
     }
+    this.#unfinishedBody?.recycle();
     this.#onGone(this);
   }
 }

@@ -6,12 +6,15 @@ import { BLOCK_BYTES, type BlockPool } from './block-pool.ts';
 /** From here on a chunk of its own memory is kept as it is; a smaller one, or a lent one, is copied into a block. */
 const MIN_KEPT_BYTES = 16 * 1024;
 
+/** Less room than this in a block is not worth a read of its own. */
+const MIN_READ_BYTES = 16 * 1024;
+
 /**
  * A request body as it lies in memory: a list of parts, addressed by offsets from the body's first byte.
  *
  * ```
- * parts   | chunk kept as read | block (32 KiB, full) | block (filling) |
- * offsets 0                61440                  94208           102400
+ * parts   | chunk kept as read | block (64 KiB, full) | block (filling) |
+ * offsets 0                16384                  81920           102400
  * ```
  */
 export class RequestBody {
@@ -41,6 +44,10 @@ export class RequestBody {
   push(chunk: Bytes, start: number, end: number, isWhole: boolean, isLent: boolean): void {
     const size = end - start;
     this.length += size;
+    if (this.#isInPlace(chunk, start)) {
+      this.#blockUsed += size;
+      return;
+    }
     if (!isLent && (isWhole || size >= MIN_KEPT_BYTES)) {
       this.#sealBlock();
       this.parts.push(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
@@ -57,9 +64,19 @@ export class RequestBody {
     }
   }
 
+  /** Where the socket should read the next bytes of the body to, at most `maxBytes`: pushed from there nothing is copied. */
+  readTarget(maxBytes: number): Bytes {
+    if (this.#blockUsed === -1 || BLOCK_BYTES - this.#blockUsed < MIN_READ_BYTES) {
+      this.#sealBlock();
+      this.#addBlock();
+    }
+    const block = this.parts[this.parts.length - 1]!;
+    return block.subarray(this.#blockUsed, Math.min(BLOCK_BYTES, this.#blockUsed + maxBytes));
+  }
+
   /**
-   * Nothing refers to the body's memory any more, no write that waits either: its blocks may serve the next request.
-   * `length` stays.
+   * Nothing refers to the body's memory any more, no write or read that waits either: its blocks may serve the next
+   * request. `length` stays.
    */
   recycle(): void {
     if (this.#blocks.length === 0) return;
@@ -129,6 +146,13 @@ export class RequestBody {
     this.reset();
     this.push(asBytes(plain), 0, plain.length, true, false);
     return null;
+  }
+
+  /** The bytes at `start` were read to where they belong. */
+  #isInPlace(chunk: Bytes, start: number): boolean {
+    if (this.#blockUsed === -1) return false;
+    const block = this.parts[this.parts.length - 1]!;
+    return chunk.buffer === block.buffer && chunk.byteOffset + start === block.byteOffset + this.#blockUsed;
   }
 
   #addBlock(): void {
