@@ -161,6 +161,21 @@ for (const family of FAMILIES) {
       });
     }
 
+    it('a request sent right after a stream that broke off is answered on the same connection', async () => {
+      const script: UpstreamScript = (_request, reply, index) => {
+        reply.write(STREAM_HEAD + chunk(event));
+        if (index === 0) setTimeout(() => reply.end(), 30);
+        else reply.write(`${chunk(end)}0\r\n\r\n`);
+      };
+      await withFlow(script, start(family, 0), async (gateway) => {
+        const bytes = requestBytes({ key: TEST_KEY, path: TALK[family].path, body: '{"model":"m","stream":true}' });
+        const client = new RawClient(gateway.port).send(bytes);
+        assert.match(lastError((await client.reply()).text, family), /\w/);
+        assert.equal((await client.send(bytes).reply()).text, event + end);
+        client.close();
+      });
+    });
+
     it('a break in the middle of an event: the error is an event of its own', async () => {
       const script: UpstreamScript = async (_request, reply) => {
         reply.write(STREAM_HEAD + chunk(event) + chunk(event.slice(0, 20)));

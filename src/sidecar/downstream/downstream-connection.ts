@@ -156,6 +156,7 @@ export class DownstreamConnection {
       this.#close();
     } else {
       if (!this.#blocked) this.#wait('clientIdleMs', performance.now());
+      if (exchange.closesWhenUnused) this.deadlineMs = Math.min(this.deadlineMs, performance.now() + UNUSED_MS);
       // An idle connection must not keep the 64 KiB alive that its last head was read into.
       this.parser.release();
       this.#run();

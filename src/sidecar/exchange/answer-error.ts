@@ -35,11 +35,12 @@ export function withModelGroup(exchange: Exchange, error: GatewayError): Gateway
  */
 export function answerInterrupted(exchange: Exchange, error: GatewayError, isEventStream: boolean): void {
   exchange.errorName = error.name;
-  exchange.keepAlive = false;
   if (!isEventStream) {
     exchange.cutOff('upstream_interrupted');
     return;
   }
+  // The answer is framed to its end, so the client may send its next request at once: a close right here would lose it.
+  exchange.closesWhenUnused = true;
   const body = errorBody(error, exchange.envelope);
   const event = exchange.envelope === 'anthropic' ? `event: error\ndata: ${body}\n\n` : `data: ${body}\n\n`;
   // The stream may have stopped inside an event: an empty line ends that one first.

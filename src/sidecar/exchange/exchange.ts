@@ -104,6 +104,8 @@ export class Exchange implements JournalWaiter {
   committed = false;
   framing: AnswerFraming = 'length';
   keepAlive: boolean;
+  /** The connection is closed after this answer, unless its client uses it again right away. */
+  closesWhenUnused = false;
   status = 0;
   errorName: ErrorName | null = null;
   aborted: string | null = null;

@@ -54,13 +54,13 @@ export const FAULTS = {
   },
   /** Says more bytes than it sends, then FIN. */
   'length-too-long': ({ socket, nonce, stream }) => {
-    const { body } = goodReply(nonce, stream);
-    socket.end(Buffer.concat([lengthHead(stream, body.length + OFF_BY), body]));
+    const { plain } = goodReply(nonce, stream);
+    socket.end(Buffer.concat([lengthHead(stream, plain.length + OFF_BY), plain]));
   },
   /** Sends more bytes than it says: the rest looks like the next answer, and the connection stays open. */
   'length-too-short': ({ socket, nonce, stream }) => {
-    const { body } = goodReply(nonce, stream);
-    socket.write(Buffer.concat([lengthHead(stream, body.length - OFF_BY), body]));
+    const { plain } = goodReply(nonce, stream);
+    socket.write(Buffer.concat([lengthHead(stream, plain.length - OFF_BY), plain]));
   },
   /** A whole second answer that nobody asked for, on the same connection. */
   'second-answer': ({ socket, nonce, stream }) => {
@@ -114,7 +114,12 @@ export const FAULTS = {
     sendError(socket, nonce, 429);
   },
   /** A stream whose first event is an error. */
-  'error-first': ({ socket, nonce }) => {
+  'error-first': (request) => {
+    const { socket, nonce, stream } = request;
+    if (!stream) {
+      sendGood(request);
+      return;
+    }
     const event = `data: {"error":{"message":"overloaded ${nonce}","type":"server_error","code":"500"}}\n\n`;
     socket.write(`HTTP/1.1 200 OK\r\n${contentType(true)}content-length: ${event.length}\r\n\r\n${event}`);
   },
