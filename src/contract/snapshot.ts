@@ -106,6 +106,10 @@ export interface SidecarSettings {
     readonly maxJsonBodyBytes: number;
     /** A request body up to this size is kept until commit, so that it can be sent again. */
     readonly maxReplayBytes: number;
+    /** Requests in flight in the whole sidecar; null = no limit. */
+    readonly maxInFlight: number | null;
+    /** Requests that wait for one of those to end; null = as many as `maxInFlight`. */
+    readonly maxQueue: number | null;
   };
   readonly numRetries: number;
   readonly maxFallbacks: number;

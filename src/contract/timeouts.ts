@@ -39,6 +39,12 @@ export const TIMEOUTS = {
     'all waiting bytes taken',
     'the time for the whole answer',
   ),
+  queueWaitMs: timeout(
+    2_000,
+    'request complete, while max_in_flight requests are in flight',
+    'one of them is done, and this one is the oldest that waits',
+    'the request itself',
+  ),
   connectMs: timeout(
     10_000,
     'attempt needs a new connection',

@@ -34,16 +34,8 @@ before(async () => {
         deployment('claude-gone', closedPort, anthropic),
       ],
       {
-        settings: {
-          numRetries: 0,
-          limits: {
-            maxHeadBytes: 4096,
-            maxHeaders: 40,
-            maxBodyBytes: 20_000,
-            maxJsonBodyBytes: 10_000,
-            maxReplayBytes: 8_388_608,
-          },
-        },
+        settings: { numRetries: 0 },
+        limits: { maxHeadBytes: 4096, maxHeaders: 40, maxBodyBytes: 20_000, maxJsonBodyBytes: 10_000 },
       },
     ),
     keys: [

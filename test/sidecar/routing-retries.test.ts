@@ -291,15 +291,7 @@ describe('before commit', () => {
   it('a body too large to be kept is sent once', async () => {
     const small = await startSidecar({
       snapshot: snapshot({
-        settings: {
-          limits: {
-            maxHeadBytes: 32_768,
-            maxHeaders: 128,
-            maxBodyBytes: 1_000_000,
-            maxJsonBodyBytes: 1_000_000,
-            maxReplayBytes: 1000,
-          },
-        },
+        limits: { maxBodyBytes: 1_000_000, maxJsonBodyBytes: 1_000_000, maxReplayBytes: 1000 },
       }),
     });
     answers('a', fails(500));

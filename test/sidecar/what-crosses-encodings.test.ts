@@ -26,17 +26,7 @@ before(async () => {
   gateway = await startSidecar({
     snapshot: snapshotOf(
       [deployment('gpt', upstream.port), deployment('claude', upstream.port, { family: 'anthropic' })],
-      {
-        settings: {
-          limits: {
-            maxHeadBytes: 32_768,
-            maxHeaders: 128,
-            maxBodyBytes: 100_000_000,
-            maxJsonBodyBytes: MAX_JSON_BYTES,
-            maxReplayBytes: 8_388_608,
-          },
-        },
-      },
+      { limits: { maxJsonBodyBytes: MAX_JSON_BYTES } },
     ),
   });
 });

@@ -70,7 +70,8 @@ export function deployment(groupName: string, port: number, rest: Partial<Deploy
 }
 
 export type SnapshotParts = Partial<Omit<Snapshot, 'settings'>> & {
-  readonly settings?: Partial<Omit<Snapshot['settings'], 'timeouts'>>;
+  readonly settings?: Partial<Omit<Snapshot['settings'], 'timeouts' | 'limits'>>;
+  readonly limits?: Partial<Snapshot['settings']['limits']>;
   readonly timeouts?: Partial<Record<TimeoutName, number>>;
 };
 
@@ -82,7 +83,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
     deploymentIds: deployments.filter((entry) => entry.groupName === name).map((entry) => entry.id),
   });
   const defaults = Object.fromEntries(Object.entries(TIMEOUTS).map(([name, spec]) => [name, spec.defaultMs]));
-  const { settings, timeouts, ...rest } = parts;
+  const { settings, timeouts, limits, ...rest } = parts;
   return {
     format: SNAPSHOT_FORMAT,
     version: `test-${Math.random()}`,
@@ -102,6 +103,9 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
         maxBodyBytes: 100_000_000,
         maxJsonBodyBytes: 33_554_432,
         maxReplayBytes: 8_388_608,
+        maxInFlight: null,
+        maxQueue: null,
+        ...limits,
       },
       numRetries: 2,
       maxFallbacks: 5,

@@ -130,6 +130,8 @@ function sidecarSettings(settings: Settings, masterKeyHash: string | null): Side
       maxBodyBytes: settings.limits.max_body_bytes,
       maxJsonBodyBytes: settings.limits.max_json_body_bytes,
       maxReplayBytes: settings.limits.max_replay_bytes,
+      maxInFlight: settings.limits.max_in_flight,
+      maxQueue: settings.limits.max_queue,
     },
     numRetries: settings.num_retries,
     maxFallbacks: settings.max_fallbacks,

@@ -178,8 +178,11 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ),
     ...unsupported(
       'use slipstream.limits and the max_parallel_requests of keys',
-      `max_parallel_requests global_max_parallel_requests max_request_size_mb max_response_size_mb
-       max_in_flight_requests_per_worker token_rate_limit_type`,
+      `max_parallel_requests max_request_size_mb max_response_size_mb token_rate_limit_type`,
+    ),
+    ...unsupported(
+      'use slipstream.limits.max_in_flight, which counts all threads together',
+      'max_in_flight_requests_per_worker',
     ),
     ...unsupported(
       'the model that the client names is used',

@@ -76,6 +76,18 @@ const limitsSchema = z.strictObject({
     unit: 'bytes',
     default: String(8 * MEBIBYTE),
   }),
+  max_in_flight: setting(integer(1, 1_000_000), {
+    description:
+      'Most requests in flight at providers, all threads together. Beyond it a few wait (max_queue) and the rest gets ' +
+      '503 at once. How many are right depends on the providers, so without this there is no limit but that on memory.',
+    default: null,
+    litellm: ['general_settings.global_max_parallel_requests'],
+  }),
+  max_queue: setting(integer(0, 1_000_000), {
+    description: 'Most requests that wait while max_in_flight are in flight, each for timeouts.queue_wait at most.',
+    default: null,
+    defaultNote: 'as many as max_in_flight',
+  }),
 });
 
 const journalSchema = z.strictObject({
@@ -187,9 +199,16 @@ export const LIST_SECTIONS = ['keys', 'users', 'teams'] as const;
 
 /** All single settings, resolved: flag, environment, `slipstream:`, LiteLLM's sections, default. */
 export type Settings = Nullable<
-  Omit<z.output<typeof slipstreamSchema>, (typeof LIST_SECTIONS)[number] | 'timeouts'>
+  Omit<z.output<typeof slipstreamSchema>, (typeof LIST_SECTIONS)[number] | 'timeouts' | 'limits'>
 > & {
   readonly timeouts: Readonly<Record<string, number>>;
+  readonly limits: NullableLimits;
+};
+
+/** Limits that may be left open. */
+type NullableLimits = Readonly<Omit<z.output<typeof limitsSchema>, 'max_in_flight' | 'max_queue'>> & {
+  readonly max_in_flight: number | null;
+  readonly max_queue: number | null;
 };
 
 /** A setting whose default is "none" may be null. */

@@ -463,7 +463,10 @@ export class DownstreamConnection {
     const { exchange } = this;
     if (
       exchange !== null &&
-      (exchange.state === 'forwarding' || exchange.state === 'reading' || exchange.state === 'waiting-for-key')
+      (exchange.state === 'forwarding' ||
+        exchange.state === 'reading' ||
+        exchange.state === 'waiting-for-key' ||
+        exchange.state === 'queued')
     ) {
       exchange.attempt?.cancel();
       this.worker.metrics.clientGone.add(1);

@@ -13,6 +13,7 @@ import type { DownstreamConnection } from '../downstream/downstream-connection.t
 import { bytesOf, type Outgoing } from '../forward/assemble.ts';
 import type { JournalWaiter } from '../journal/journal-writer.ts';
 import type { ResolvedKey } from '../keys/resolved-key.ts';
+import type { AdmissionWaiter } from '../overload/admission.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import { RequestBody } from './request-body.ts';
 import type { Route } from './route.ts';
@@ -23,12 +24,12 @@ import { usageEventLine } from './usage-event-line.ts';
  *
  * ```
  * reading ──► forwarding ──► recording ──► done
- *    │  ▲                        ▲
- *    ▼  │                        │
- * waiting-for-key ───────────────┘ (refused)
+ *  │  ▲  │        ▲              ▲
+ *  ▼  │  └─► queued ─────────────┤ (refused)
+ * waiting-for-key ───────────────┘
  * ```
  */
-export type ExchangeState = 'reading' | 'waiting-for-key' | 'forwarding' | 'recording' | 'done';
+export type ExchangeState = 'reading' | 'waiting-for-key' | 'queued' | 'forwarding' | 'recording' | 'done';
 
 /** Whatever brings the answer from elsewhere. */
 export interface Forwarder {
@@ -46,7 +47,7 @@ export type AnswerFraming = 'length' | 'chunked' | 'close';
 const LAST_CHUNK = '0\r\n\r\n';
 
 /** One request and its answer. `run-request.ts` moves it through its phases; this is what it carries. */
-export class Exchange implements JournalWaiter {
+export class Exchange implements JournalWaiter, AdmissionWaiter {
   readonly connection: DownstreamConnection;
   readonly worker: WorkerContext;
   readonly snapshot: CompiledSnapshot;
@@ -62,6 +63,9 @@ export class Exchange implements JournalWaiter {
 
   state: ExchangeState = 'reading';
   requestComplete = false;
+  /** It is one of `max_in_flight`. */
+  holdsPermit = false;
+  queuedMs = 0;
   key: ResolvedKey | null = null;
   /** Refused before or while its body was read; answered when it can be. */
   refusal: GatewayError | null = null;
@@ -246,6 +250,7 @@ export class Exchange implements JournalWaiter {
   }
 
   #finish(last: Outgoing | null): void {
+    if (this.state === 'queued') this.worker.admission.forget(this);
     this.state = 'recording';
     this.#parked = last;
     this.firstByteMs ??= performance.now() - this.startedMs;
@@ -262,6 +267,10 @@ export class Exchange implements JournalWaiter {
     const parked = this.#parked;
     this.#parked = null;
     this.state = 'done';
+    if (this.holdsPermit) {
+      this.holdsPermit = false;
+      this.worker.admission.leave();
+    }
     if (parked !== null) this.connection.send(parked);
     this.connection.exchangeDone(this, this.keepAlive && this.aborted === null);
   }

@@ -26,7 +26,7 @@ import { pathId, routeMethods } from './route.ts';
 /*
  * The life of a request, in order:
  *
- *   head → authenticate → body → resolve model → admit → select → connect → forward → relay → record
+ *   head → authenticate → body → queue → resolve model → admit → select → connect → forward → relay → record
  *
  * `onHead`, `onBody` and `onEnd` are called by the downstream connection as bytes arrive; `proceed` goes on once the
  * request is whole and its key known. Connect, forward and relay are `forward/attempt.ts`; record is `Exchange`'s own.
@@ -59,6 +59,7 @@ export function onHead(exchange: Exchange): void {
 /** Authenticate: the key is known, or the request refused. */
 function onAuthenticated(exchange: Exchange, result: 'ok' | GatewayError): void {
   if (result !== 'ok') refuse(exchange, result);
+  else if (isOverfull(exchange)) refuse(exchange, tooManyInFlight());
   else acceptBody(exchange);
 }
 
@@ -107,7 +108,62 @@ export function onEnd(exchange: Exchange): void {
   exchange.requestComplete = true;
   exchange.workSinceMs = exchange.connection.deliveredMs;
   if (exchange.refusal !== null) settleRefusal(exchange);
-  else if (exchange.state === 'reading') proceed(exchange);
+  else if (exchange.state === 'reading' && enterInFlight(exchange)) proceed(exchange);
+}
+
+/** Queue: requests to providers are limited in number; health, metrics, model lists and the control plane's are not. */
+function enterInFlight(exchange: Exchange): boolean {
+  const { admission } = exchange.worker;
+  if (admission.isOff || !goesToProvider(exchange)) return true;
+  const result = admission.enter(exchange);
+  switch (result) {
+    case 'admitted':
+      exchange.holdsPermit = true;
+      return true;
+    case 'queued':
+      exchange.state = 'queued';
+      return false;
+    case 'refused':
+      refuse(exchange, tooManyInFlight());
+      settleRefusal(exchange);
+      return false;
+    default:
+      return result satisfies never;
+  }
+}
+
+/** A request that had to wait has its permit. */
+export function onAdmitted(exchange: Exchange): void {
+  exchange.holdsPermit = true;
+  exchange.workSinceMs = performance.now();
+  try {
+    proceed(exchange);
+  } catch (error) {
+    exchange.worker.onFault(error);
+    exchange.connection.destroy();
+  }
+}
+
+export function onWaitedTooLong(exchange: Exchange): void {
+  refuse(exchange, tooManyInFlight());
+  settleRefusal(exchange);
+}
+
+/** The body of a request that will be refused need not be read. */
+function isOverfull(exchange: Exchange): boolean {
+  const { admission } = exchange.worker;
+  if (admission.isOff || !admission.isFull || !goesToProvider(exchange)) return false;
+  admission.countRefused();
+  return true;
+}
+
+function goesToProvider({ route: { kind } }: Exchange): boolean {
+  return kind === 'llm' || kind === 'response' || kind === 'realtime';
+}
+
+/** One second: by then as many requests have ended as the queue holds, unless they last longer than that. */
+function tooManyInFlight(): GatewayError {
+  return { ...gatewayError('overloaded', 'Too many requests are in flight.'), retryAfterSeconds: 1 };
 }
 
 /** The rest of the phases. */

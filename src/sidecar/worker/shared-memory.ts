@@ -1,3 +1,5 @@
+import { SharedQuota } from '../../contract/shared-quota.ts';
+
 /**
  * Memory that all threads of a sidecar work on, made once by its main thread. Who owns a part defines its layout; nothing
  * in it needs a lock, since a thread may end at any instruction.
@@ -6,9 +8,16 @@ export interface SharedMemory {
   /** Place in the parts that have a region per worker; a worker that takes another's place keeps its number. */
   readonly workerIndex: number;
   readonly workerCount: number;
+  /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
+  readonly admission: SharedArrayBuffer;
+}
+
+/** Worker `workerIndex` has ended: what it had taken of amounts that all share is given back. */
+export function giveBackShares(shared: SharedMemory, workerIndex: number): void {
+  SharedQuota.giveBackAll(shared.admission, workerIndex);
 }
 
 /** For a sidecar of `workerCount` workers, as its worker 0 sees it. */
 export function newSharedMemory(workerCount: number): SharedMemory {
-  return { workerIndex: 0, workerCount };
+  return { workerIndex: 0, workerCount, admission: SharedQuota.memoryFor(workerCount) };
 }

@@ -5,6 +5,8 @@ import type { JournalWriter } from '../journal/journal-writer.ts';
 import type { KeyStore } from '../keys/key-store.ts';
 import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Admission } from '../overload/admission.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { SharedMemory } from './shared-memory.ts';
@@ -34,6 +36,7 @@ export interface WorkerContext {
   readonly host: WorkerHost;
   readonly shared: SharedMemory;
   readonly adminPool: UpstreamPool;
+  readonly admission: Admission<Exchange>;
   /** Where all connections of the thread read to. */
   readonly slab: ReadSlab;
   readonly blocks: BlockPool;

@@ -6,7 +6,7 @@ import { MetricsReader } from '../../runtime/metrics-reader.ts';
 import { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import type { ResponseLog } from '../local/response-log.ts';
 import { LocalWorker } from './local-worker.ts';
-import { newSharedMemory, type SharedMemory } from './shared-memory.ts';
+import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
 import { ThreadWorker } from './thread-worker.ts';
 import type { WorkerOptions } from './worker.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -161,6 +161,7 @@ export class WorkerSet implements WorkerEvents {
     this.#options.logger.error('a worker thread ended; its connections were dropped, another takes its place', {
       worker: crashed.index,
     });
+    if (this.#shared !== null) giveBackShares(this.#shared, crashed.index);
     const worker = this.#newThreadWorker(crashed.index);
     this.all[at] = worker;
     this.#prepare(worker, this.#snapshot, this.#options.responses.load());

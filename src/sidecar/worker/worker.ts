@@ -9,11 +9,14 @@ import type { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import { compileSnapshot, type CompiledSnapshot } from '../compiled-snapshot.ts';
 import { DownstreamConnection } from '../downstream/downstream-connection.ts';
 import { BlockPool } from '../exchange/block-pool.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { CallIds } from '../exchange/call-id.ts';
+import { onAdmitted, onWaitedTooLong } from '../exchange/run-request.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { KeyStore } from '../keys/key-store.ts';
 import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
+import { Admission } from '../overload/admission.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -49,6 +52,7 @@ export class Worker implements WorkerContext {
   readonly host: WorkerHost;
   readonly shared: SharedMemory;
   readonly adminPool: UpstreamPool;
+  readonly admission: Admission<Exchange>;
   readonly slab: ReadSlab;
   readonly blocks: BlockPool = new BlockPool();
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
@@ -75,6 +79,7 @@ export class Worker implements WorkerContext {
       maxSegmentBytes: 64 * 1024 * 1024,
       fsyncIntervalMs: 1000,
     });
+    this.admission = new Admission(options.shared, options.registry, { onAdmitted, onWaitedTooLong });
     this.#pools = new UpstreamPools(poolOptions(null));
     this.slab = this.#pools.slab;
     this.#adminOrigin = adminOrigin(options.adminSocketPath);
@@ -112,6 +117,7 @@ export class Worker implements WorkerContext {
     this.metrics.prepare(compiled);
     this.journal.configure(snapshot.settings.journal);
     this.snapshot = compiled;
+    this.admission.configure(snapshot.settings);
     this.#pools.retain([this.#adminOrigin, ...snapshot.deployments.map((deployment) => deployment.origin)]);
     return performance.now() - startMs;
   }
@@ -213,6 +219,7 @@ export class Worker implements WorkerContext {
 
   #tick(nowMs: number): void {
     for (const connection of this.#connections) connection.onTick(nowMs);
+    this.admission.tick(nowMs);
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
     this.#watchJournal();
