@@ -55,6 +55,7 @@ describe('an amount that workers share', () => {
     while (Atomics.load(most, 1) < 20_000) await new Promise((resolve) => setTimeout(resolve, 5));
     await Promise.all(threads.map((thread) => thread.terminate()));
     for (const index of [1, 2, 3]) SharedQuota.giveBackAll(memory, index);
+    SharedQuota.forget(memory, SharedQuota.unowned(memory));
     const quota = new SharedQuota(memory, 0);
     assert.equal(quota.used, 0);
     assert.equal(Atomics.load(most, 0), 0, 'more was taken than the limit');

@@ -6,8 +6,9 @@ import { invariant } from '../base/invariant.ts';
  *     cell 0    │ taken in all
  *     cell 1+i  │ of it by worker i
  *
- * A worker that ends, at whatever instruction, leaves in its cell what it had: whoever notices gives that back. The two
- * cells are changed one right after the other with no call between them, so a thread is not ended between them.
+ * A worker that ends leaves in its cell what it had: whoever notices gives that back. A thread may also be ended between
+ * its two cells (measured: in a loop that does nothing else, a quarter of the terminated threads were, Node 26.10). The
+ * total is always the first to grow and the last to shrink, so what is then missing from the cells is `unowned`.
  */
 const TOTAL = 0;
 
@@ -33,6 +34,25 @@ export class SharedQuota {
     const taken = Atomics.exchange(cells, 1 + workerIndex, 0);
     Atomics.sub(cells, TOTAL, taken);
     return taken;
+  }
+
+  /**
+   * What is taken in all and by no worker: lost by one that ended, or on its way in one that runs, for an instant. So the
+   * least of several looks is what was lost.
+   */
+  static unowned(memory: SharedArrayBuffer): number {
+    const cells = new Int32Array(memory);
+    for (;;) {
+      const total = Atomics.load(cells, TOTAL);
+      let owned = 0;
+      for (let index = 1; index < cells.length; index += 1) owned += Atomics.load(cells, index);
+      if (Atomics.load(cells, TOTAL) === total) return total - owned;
+    }
+  }
+
+  /** Takes `amount` that no worker has out of the total. */
+  static forget(memory: SharedArrayBuffer, amount: number): void {
+    Atomics.sub(new Int32Array(memory), TOTAL, amount);
   }
 
   /** Taken by all workers together. */

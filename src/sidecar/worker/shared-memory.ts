@@ -12,9 +12,22 @@ export interface SharedMemory {
   readonly admission: SharedArrayBuffer;
 }
 
+const LOOKS = 10;
+const LOOK_EVERY_MS = 50;
+
 /** Worker `workerIndex` has ended: what it had taken of amounts that all share is given back. */
 export function giveBackShares(shared: SharedMemory, workerIndex: number): void {
-  SharedQuota.giveBackAll(shared.admission, workerIndex);
+  for (const memory of [shared.admission]) {
+    SharedQuota.giveBackAll(memory, workerIndex);
+    forgetUnowned(memory, LOOKS, Infinity);
+  }
+}
+
+/** What the ended worker was just taking or giving back: the least that nobody owns, of looks over half a second. */
+function forgetUnowned(memory: SharedArrayBuffer, looksLeft: number, least: number): void {
+  const unowned = Math.min(least, SharedQuota.unowned(memory));
+  if (looksLeft > 0) setTimeout(forgetUnowned, LOOK_EVERY_MS, memory, looksLeft - 1, unowned).unref();
+  else if (unowned !== 0) SharedQuota.forget(memory, unowned);
 }
 
 /** For a sidecar of `workerCount` workers, as its worker 0 sees it. */
