@@ -17,7 +17,7 @@ const config: KnipConfig = {
   ],
   project: ['bin/**/*.js', 'src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', '*.config.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true },
-  ignoreBinaries: ['openssl', 'prlimit', 'unshare'],
+  ignoreBinaries: ['openssl', 'prlimit', 'systemd-socket-activate', 'unshare'],
   // oxfmt is run by scripts/check.ts by its path.
   ignoreDependencies: ['oxfmt'],
 };

@@ -124,11 +124,18 @@ function fail(message) {
   process.exit(1);
 }
 
+/** Descriptors that systemd passed to this process (sd_listen_fds(3)): 3, 4, … */
+function systemdSockets() {
+  if (process.env.LISTEN_PID !== String(process.pid)) return [];
+  const count = Number(process.env.LISTEN_FDS);
+  return Number.isInteger(count) && count > 0 && count <= 64 ? Array.from({ length: count }, (_, i) => 3 + i) : [];
+}
+
 /** Nodes before 22.15 have no execve: stay as a parent that passes signals down and the exit status up. */
 function spawnNode(node, nodeArgs) {
   const guard = nodeArgs[0] === SELF ? [] : ['--import', pathToFileURL(PARENT_GUARD).href];
   const child = spawn(node, [...guard, ...nodeArgs], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', ...systemdSockets()],
     env: { ...process.env, [LAUNCHER_PID]: String(process.pid) },
   });
   for (const signal of FORWARDED_SIGNALS) process.on(signal, () => child.kill(signal));

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { teamSchema, userSchema, virtualKeySchema } from '../../src/control/config/keys-schema.ts';
+import { listenerSchema } from '../../src/control/config/listener-schema.ts';
 import { LITELLM_KEYS, LITELLM_SECTIONS } from '../../src/control/config/litellm-keys.ts';
 import {
   litellmParamsSchema,
@@ -38,6 +39,14 @@ Under \`slipstream:\`, a point standing for a level. Every one can also be set b
   )} for ${code('limits.max_headers')}.
 
 ${settingsTable()}
+
+## Listeners
+
+### \`slipstream.listen\`
+
+A list; each entry an address, or a map. Read at start only; see [listeners.md](listeners.md).
+
+${schemaTable(listenerSchema.out)}
 
 ## Virtual keys
 

@@ -1,13 +1,12 @@
 import { writeSync } from 'node:fs';
 import { readProductVersion } from '../control/product-version.ts';
-import { urlOf } from './listen-address.ts';
 import type { ReadyService } from './supervisor.ts';
 
 /** What is printed once the gateway serves. A configured key is never in it. */
 function renderBanner(service: ReadyService, version: string): string {
-  const url = urlOf(service.host, service.port);
-  const address = url.includes(service.host) ? '' : ` (listening on ${service.host}, port ${service.port})`;
-  const head = `Slipstream ${version} is ready: ${url}${address}\n`;
+  const url = service.listeners[0]?.url ?? '';
+  const lines = service.listeners.map((listener) => `${listener.url}${listeningOn(listener)}`);
+  const head = `Slipstream ${version} is ready: ${lines.join('\n  and ')}\n`;
   if (service.demoKey === null) {
     return (
       `${head}  key: general_settings.master_key of your configuration (or LITELLM_MASTER_KEY), ` +
@@ -21,6 +20,11 @@ function renderBanner(service: ReadyService, version: string): string {
     `  ${demoCommand(url, service.demoKey)}\n\n` +
     '  with your own providers: npm start -- --config FILE\n'
   );
+}
+
+/** Where the URL does not tell. */
+function listeningOn({ url, address, port }: ReadyService['listeners'][number]): string {
+  return port === 0 || url.includes(address) ? '' : ` (listening on ${address}, port ${port})`;
 }
 
 function demoCommand(url: string, key: string): string {

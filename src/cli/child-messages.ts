@@ -1,10 +1,11 @@
+import type { BoundListenerSpec, ListenerSpec } from '../contract/listener.ts';
 import type { LogFormat, LogLevel } from '../runtime/logger.ts';
 
 /** The configuration, or what the demo's starter had to say about it, is at fault (EX_CONFIG of sysexits.h). */
 export const EXIT_CONFIG = 78;
 
-/** Descriptor of the listening socket in the sidecar. */
-export const LISTEN_FD = 3;
+/** Descriptor of the first listening socket in the sidecar; the others follow. */
+export const FIRST_LISTEN_FD = 3;
 
 export interface LogSettings {
   readonly level: LogLevel;
@@ -29,6 +30,8 @@ export interface SidecarChildOptions {
   readonly dataDirectory: string;
   readonly controlSocketPath: string;
   readonly adminSocketPath: string;
+  /** In the order of their descriptors. */
+  readonly listeners: readonly BoundListenerSpec[];
   readonly log: LogSettings;
 }
 
@@ -36,6 +39,8 @@ export interface SidecarChildOptions {
 export interface ConfiguredProcesses {
   readonly host: string | null;
   readonly port: number | null;
+  /** Of `slipstream.listen`; null: that says nothing. */
+  readonly listeners: readonly ListenerSpec[] | null;
   readonly sidecar: boolean;
   /** Null where nothing is said. */
   readonly threads: number | null;
@@ -59,7 +64,7 @@ export type FromChild =
   /** `demoKey` only from the control plane of a demo. */
   | { readonly type: 'ready'; readonly demoKey: string | null }
   | { readonly type: 'stop-listening' }
-  /** listen(2) said that the port is taken: someone bound it in the same moment. */
-  | { readonly type: 'port-taken' };
+  /** listen(2) said that the address of that listener is taken: someone bound it in the same moment. */
+  | { readonly type: 'port-taken'; readonly listener: number };
 
 export type ChildName = 'control' | 'sidecar';

@@ -19,6 +19,12 @@ const PORT: FlagSpec = {
   env: ['SLIPSTREAM_PORT', 'PORT'],
   byDefault: '4000',
 };
+const LISTEN: FlagSpec = {
+  value: 'ADDRESSES',
+  help: 'All places to listen on, with commas between: host:port, [::]:4000, unix:/run/slipstream.sock, systemd',
+  env: ['SLIPSTREAM_LISTEN'],
+  byDefault: 'what --host and --port say',
+};
 const DATA_DIR: FlagSpec = {
   value: 'DIR',
   help: 'Directory for all that is kept: usage journal, last good configuration, demo key, compile cache',
@@ -73,6 +79,7 @@ export const START_COMMAND: CommandSpec = {
     config: CONFIG,
     host: HOST,
     port: PORT,
+    listen: LISTEN,
     'data-dir': DATA_DIR,
     threads: THREADS,
     'no-sidecar': {
@@ -118,6 +125,7 @@ export const SIDECAR_COMMAND: CommandSpec = {
   flags: {
     host: { ...HOST, byDefault: '0.0.0.0' },
     port: PORT,
+    listen: LISTEN,
     'data-dir': DATA_DIR,
     'control-socket': CONTROL_SOCKET,
     'admin-socket': ADMIN_SOCKET,

@@ -50,6 +50,7 @@ it('does not wait for a configuration that leaves all three alone', async () => 
     assert.deepEqual(await readConfiguredProcesses(path, env), {
       host: null,
       port: 4000,
+      listeners: null,
       sidecar: true,
       threads: null,
     });

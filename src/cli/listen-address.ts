@@ -11,14 +11,16 @@ const NO_IPV6_CODES = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL', 'EPROTONOSUPPO
 /**
  * Binds at once, without listening: a port that is taken is known before anything else is started.
  *
+ * @param ipv6Only `::` leaves IPv4 to another listener.
  * @throws {StartError} in words for the operator.
  */
-export async function bindPublicAddress(host: string, port: number): Promise<BoundSocket> {
+export async function bindPublicAddress(host: string, port: number, ipv6Only = false): Promise<BoundSocket> {
   const address = await resolveHost(host);
   try {
-    return new BoundSocket({ host: address, port });
+    return new BoundSocket({ host: address, port, ...(ipv6Only && isIP(address) === 6 ? { ipv6Only } : {}) });
   } catch (error) {
-    if (address !== ALL_IPV6 || !NO_IPV6_CODES.includes(codeOf(error))) throw describe(error, host, port);
+    // Where IPv4 has a listener of its own there is nothing to fall back to.
+    if (address !== ALL_IPV6 || ipv6Only || !NO_IPV6_CODES.includes(codeOf(error))) throw describe(error, host, port);
   }
   try {
     return new BoundSocket({ host: ALL_IPV4, port });
@@ -35,9 +37,10 @@ export function portTaken(port: number): StartError {
 }
 
 /** `http://127.0.0.1:4000`; an address that stands for all is shown as this machine's own. */
-export function urlOf(host: string, port: number): string {
-  if (host === ALL_IPV4 || host === ALL_IPV6) return `http://127.0.0.1:${port}`;
-  return isIP(host) === 6 ? `http://[${host}]:${port}` : `http://${host}:${port}`;
+export function urlOf(host: string, port: number, isTls = false): string {
+  const scheme = isTls ? 'https' : 'http';
+  if (host === ALL_IPV4 || host === ALL_IPV6) return `${scheme}://127.0.0.1:${port}`;
+  return isIP(host) === 6 ? `${scheme}://[${host}]:${port}` : `${scheme}://${host}:${port}`;
 }
 
 async function resolveHost(host: string): Promise<string> {

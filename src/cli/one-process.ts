@@ -5,11 +5,12 @@ import type { ConfiguredProcesses } from './child-messages.ts';
 import { readConfiguredProcesses } from './configured-processes.ts';
 import { configErrorLines, type RunningControlPlane, startControlPlane } from './control-plane.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { bindPublicAddress, portTaken } from './listen-address.ts';
+import { bindListeners, listenerTaken } from './bind-listeners.ts';
 import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
-import { isPortTaken } from './sidecar-child.ts';
+import { resolveListeners } from './resolve-listeners.ts';
+import { takenListener } from './sidecar-child.ts';
 import { StartError } from './start-error.ts';
-import { DEFAULT_HOST, DEFAULT_PORT, DEMO_HOST, type StartSettings } from './start-settings.ts';
+import type { StartSettings } from './start-settings.ts';
 import type { ReadyService } from './supervisor.ts';
 import { readProductVersion } from '../control/product-version.ts';
 
@@ -75,7 +76,9 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
     adminSocketPath: directory.adminSocketPath,
   };
   const configured = await configuredProcesses(options);
-  const { host, port } = await freeAddress(settings, configured);
+  const { specs, inherited } = resolveListeners(settings, configured, configPath === null);
+  // A port that is taken is known before anything is started.
+  const bound = await bindListeners(specs, inherited);
   // One process, one thread: the request path is the same code on this very loop. More only where someone asks for it.
   const threads = settings.threads ?? configured?.threads ?? 1;
   const loading = import('../sidecar/sidecar-main.ts');
@@ -85,34 +88,21 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
     const version = readProductVersion();
     const sidecar = await runSidecar({
       ...paths,
-      listen: { host, port },
+      listeners: bound.map(({ spec, source }) => ({ ...spec, source })),
       version,
       logger: logger.child({ plane: 'sidecar' }),
     });
     await sidecar.ready;
-    return { control, sidecar, service: { host, port: sidecar.port, demoKey: control.demoKey } };
+    return { control, sidecar, service: { listeners: bound, demoKey: control.demoKey } };
   } catch (error) {
     const lines = configErrorLines(error);
     if (lines !== null) throw new StartError(lines.join('\nslipstream: '));
-    throw isPortTaken(error) ? portTaken(port) : error;
+    const taken = takenListener(error);
+    throw taken === null ? error : listenerTaken(bound[taken]);
   }
 }
 
 async function configuredProcesses({ settings, configured }: OneProcessOptions): Promise<ConfiguredProcesses | null> {
   if (configured !== null || settings.configPath === null) return configured;
   return readConfiguredProcesses(settings.configPath, settings.env);
-}
-
-/** A port that is taken is known before anything is started. */
-async function freeAddress(
-  settings: StartSettings,
-  configured: ConfiguredProcesses | null,
-): Promise<{ host: string; port: number }> {
-  const isDemo = settings.configPath === null;
-  const host = settings.host ?? configured?.host ?? (isDemo ? DEMO_HOST : DEFAULT_HOST);
-  const port = settings.port ?? configured?.port ?? DEFAULT_PORT;
-  const bound = await bindPublicAddress(host, port);
-  const { address } = bound.address();
-  bound.close();
-  return { host: address, port };
 }

@@ -1,7 +1,8 @@
 import { readProductVersion } from '../control/product-version.ts';
 import { createLogger } from '../runtime/logger.ts';
+import type { ListenError } from '../sidecar/listeners.ts';
 import type { RunningSidecar } from '../sidecar/sidecar-main.ts';
-import { LISTEN_FD, type SidecarChildOptions, type ToChild } from './child-messages.ts';
+import { FIRST_LISTEN_FD, type SidecarChildOptions, type ToChild } from './child-messages.ts';
 import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
 import { SupervisorLink } from './supervisor-link.ts';
 
@@ -24,20 +25,22 @@ export function sidecarChild(): void {
   };
   const link = new SupervisorLink('sidecar', () => void finish());
   const start = async (options: SidecarChildOptions): Promise<void> => {
-    const { log, ...paths } = options;
+    const { log, listeners: specs, ...paths } = options;
+    const listeners = specs.map((spec, index) => ({ ...spec, source: { fd: FIRST_LISTEN_FD + index } }));
     const logger = createLogger({ ...log, name: 'sidecar' });
     endOnUncaught(logger);
     try {
       const { runSidecar } = await loading;
       const version = readProductVersion();
-      const started = await runSidecar({ ...paths, listen: { fd: LISTEN_FD }, version, logger });
+      const started = await runSidecar({ ...paths, listeners, version, logger });
       running = started;
       await started.ready;
       link.send({ type: 'ready', demoKey: null });
       flushCompileCacheSoon();
     } catch (error) {
-      if (isPortTaken(error)) {
-        link.send({ type: 'port-taken' });
+      const taken = takenListener(error);
+      if (taken !== null) {
+        link.send({ type: 'port-taken', listener: taken });
         return;
       }
       logger.error('the sidecar could not start', { error });
@@ -65,6 +68,10 @@ export function sidecarChild(): void {
   });
 }
 
-export function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+/** Number of the listener whose address turned out to be taken; null: another error. */
+export function takenListener(error: unknown): number | null {
+  // By name: importing the class would load the sidecar's modules before they are needed.
+  if (!(error instanceof Error) || error.name !== 'ListenError') return null;
+  const { code, index } = error as ListenError;
+  return code === 'EADDRINUSE' ? index : null;
 }

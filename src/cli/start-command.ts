@@ -78,7 +78,7 @@ async function superviseIn(
 ): ReturnType<typeof supervise> {
   const logger = createLogger({ ...settings.log, name: 'supervisor' });
   const onReady = (service: ReadyService): void => {
-    logger.info('ready', { host: service.host, port: service.port });
+    logger.info('ready', { listeners: service.listeners.map(({ url }) => url) });
     if (planes.includes('sidecar')) printBanner(service);
   };
   return supervise({ planes, settings, directory, awaitsConfiguration: awaits(settings, planes), logger, onReady });
@@ -86,9 +86,9 @@ async function superviseIn(
 
 /** Waiting for the configuration costs some hundred milliseconds: only when it may decide something. */
 function awaits(settings: StartSettings, planes: readonly ChildName[]): boolean {
-  const { configPath, host, port, sidecar } = settings;
+  const { configPath, listen, host, port, sidecar } = settings;
   if (configPath === null || planes.length < 2) return false;
-  const isSettled = host !== null && port !== null && sidecar !== null;
+  const isSettled = (listen !== null || (host !== null && port !== null)) && sidecar !== null;
   return !isSettled && mayConfigureProcesses(configPath);
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type ListenAddress, parseListenAddress } from '../contract/listener.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from '../runtime/logger.ts';
 import type { LogSettings } from './child-messages.ts';
 import { choiceFlag, type CommandSpec, integerFlag, type ParsedCommand, usageError } from './command-line.ts';
@@ -9,6 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface StartSettings {
   /** Absolute; null is the demo. */
   readonly configPath: string | null;
+  /** Wins over host and port. */
+  readonly listen: readonly ListenAddress[] | null;
   readonly host: string | null;
   readonly port: number | null;
   readonly dataDirectory: string;
@@ -53,6 +56,7 @@ export function resolveStartSettings(
   };
   return {
     configPath: path('config'),
+    listen: listenAddresses(command, given('listen')),
     host: given('host')?.text ?? null,
     port: integer('port', 0, 65_535),
     dataDirectory: path('data-dir') ?? resolve('data'),
@@ -67,11 +71,24 @@ export function resolveStartSettings(
 
 /** The demo's key is printed and its mock answers anyone: it is for this machine only. @throws {UsageError} */
 export function refuseOpenDemo(command: CommandSpec, settings: StartSettings): void {
-  if (settings.configPath !== null || settings.host === null || settings.host === DEMO_HOST) return;
+  if (settings.configPath !== null) return;
+  const hosts = (settings.listen ?? []).flatMap(({ target }) => (target.type === 'tcp' ? [target.host] : []));
+  const open = [settings.host ?? DEMO_HOST, ...hosts].find((host) => host !== DEMO_HOST);
+  if (open === undefined) return;
   throw usageError(
     command,
-    `the demo listens on ${DEMO_HOST} only, not on ${JSON.stringify(settings.host)}; give a configuration with --config FILE`,
+    `the demo listens on ${DEMO_HOST} only, not on ${JSON.stringify(open)}; give a configuration with --config FILE`,
   );
+}
+
+/** One address, or several with commas between them. */
+function listenAddresses(command: CommandSpec, given: Given | null): readonly ListenAddress[] | null {
+  if (given === null) return null;
+  return given.text.split(',').map((written) => {
+    const address = parseListenAddress(written, DEFAULT_PORT);
+    if (typeof address !== 'string') return address;
+    throw usageError(command, `${given.name}: ${JSON.stringify(written.trim())}: ${address}`);
+  });
 }
 
 function findGiven(command: CommandSpec, flag: string, parsed: ParsedCommand, env: Environment): Given | null {

@@ -15,8 +15,8 @@ export interface ChildSpec {
   readonly args: readonly string[];
   /** Sent as soon as the child listens to messages. */
   readonly startMessage: () => ToChild;
-  /** Becomes descriptor 3 of the child. */
-  readonly listenFd: () => number | null;
+  /** Become descriptors 3, 4, … of the child; null: it has none there. */
+  readonly listenFds: () => readonly (number | null)[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly onMessage: (message: FromChild) => void;
@@ -77,7 +77,7 @@ export class SupervisedChild {
     const nodeArgs = [...nodeOptionsFor(name, env), LAUNCHER, name, '--child', ...args];
     const child = spawn(process.execPath, nodeArgs, {
       env: childEnvironment(env),
-      stdio: ['ignore', 'inherit', 'inherit', this.#spec.listenFd() ?? 'ignore', 'ipc'],
+      stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],
     });
     this.#process = child;
     this.#unsent = [];

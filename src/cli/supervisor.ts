@@ -1,18 +1,20 @@
-import type { BoundSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../runtime/logger.ts';
 import { handleSignals } from '../runtime/shutdown.ts';
+import { bindListeners, type BoundListener, listenerTaken } from './bind-listeners.ts';
 import {
   type ChildName,
   type ConfiguredProcesses,
   EXIT_CONFIG,
+  FIRST_LISTEN_FD,
   type FromChild,
   type ToChild,
 } from './child-messages.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { bindPublicAddress, portTaken } from './listen-address.ts';
+import { lastInheritedFd } from './inherited-sockets.ts';
+import { resolveListeners } from './resolve-listeners.ts';
 import { StartError } from './start-error.ts';
-import { DEFAULT_HOST, DEFAULT_PORT, DEMO_HOST, type StartSettings } from './start-settings.ts';
+import type { StartSettings } from './start-settings.ts';
 import { type ChildExit, SupervisedChild } from './supervised-child.ts';
 
 /** The control plane has nothing to finish but a reload and a few admin requests. */
@@ -30,8 +32,7 @@ export interface SupervisorOptions {
 }
 
 export interface ReadyService {
-  readonly host: string;
-  readonly port: number;
+  readonly listeners: readonly Pick<BoundListener, 'url' | 'address' | 'port'>[];
   readonly demoKey: string | null;
 }
 
@@ -60,7 +61,8 @@ class Supervisor {
   readonly #ready: Set<ChildName>;
   readonly #outcome: PromiseWithResolvers<SupervisorOutcome>;
   readonly #stopListening: PromiseWithResolvers<void>;
-  #bound: BoundSocket | null;
+  /** Empty until the addresses are bound, and again when they are given up. */
+  #listeners: readonly BoundListener[];
   #demoKey: string | null;
   #isServing: boolean;
   #isStopping: boolean;
@@ -72,7 +74,7 @@ class Supervisor {
     this.#ready = new Set();
     this.#outcome = Promise.withResolvers();
     this.#stopListening = Promise.withResolvers();
-    this.#bound = null;
+    this.#listeners = [];
     this.#demoKey = null;
     this.#isServing = false;
     this.#isStopping = false;
@@ -97,19 +99,21 @@ class Supervisor {
       return await this.#outcome.promise;
     } finally {
       removeHandlers();
-      this.#closeSocket();
+      this.#closeSockets();
     }
   }
 
   async #bind(configured: ConfiguredProcesses | null): Promise<void> {
     if (!this.#children.has('sidecar')) return;
+    const { specs, inherited } = resolveListeners(this.#options.settings, configured, this.#isDemo());
+    const bound = await bindListeners(specs, inherited);
+    if (this.#isStopping) for (const listener of bound) listener.close();
+    else this.#listeners = bound;
+  }
+
+  #isDemo(): boolean {
     const { settings, planes } = this.#options;
-    const isDemo = settings.configPath === null && planes.includes('control');
-    const host = settings.host ?? configured?.host ?? (isDemo ? DEMO_HOST : DEFAULT_HOST);
-    const port = settings.port ?? configured?.port ?? DEFAULT_PORT;
-    const bound = await bindPublicAddress(host, port);
-    if (this.#isStopping) bound.close();
-    else this.#bound = bound;
+    return settings.configPath === null && planes.includes('control');
   }
 
   #newChild(name: ChildName): SupervisedChild {
@@ -118,12 +122,20 @@ class Supervisor {
       name,
       args: ['--data-dir', directory.path],
       startMessage: () => this.#startMessage(name),
-      listenFd: () => (name === 'sidecar' ? (this.#bound?.fd() ?? null) : null),
+      listenFds: () => this.#listenFds(name),
       env: settings.env,
       logger: this.#options.logger,
       onMessage: (message) => this.#onMessage(name, message),
       onExit: (exit) => this.#onExit(name, exit),
     });
+  }
+
+  /** Descriptors that systemd gave us are open in every child unless something else is put in their place. */
+  #listenFds(name: ChildName): readonly (number | null)[] {
+    const fds: (number | null)[] = name === 'sidecar' ? this.#listeners.map(({ fd }) => fd) : [];
+    const last = lastInheritedFd(this.#options.settings.env, process.pid);
+    while (FIRST_LISTEN_FD + fds.length <= last) fds.push(null);
+    return fds;
   }
 
   #startMessage(name: ChildName): ToChild {
@@ -133,9 +145,12 @@ class Supervisor {
       controlSocketPath: directory.controlSocketPath,
       adminSocketPath: directory.adminSocketPath,
     };
-    if (name === 'sidecar') return { type: 'start-sidecar', options: { ...paths, log: settings.log } };
+    if (name === 'sidecar') {
+      const listeners = this.#listeners.map(({ spec }) => spec);
+      return { type: 'start-sidecar', options: { ...paths, listeners, log: settings.log } };
+    }
     const { configPath, env, threads, log } = settings;
-    const reportsSettings = awaitsConfiguration && this.#bound === null;
+    const reportsSettings = awaitsConfiguration && this.#listeners.length === 0;
     return { type: 'start-control', options: { ...paths, configPath, env, threads, reportsSettings, log } };
   }
 
@@ -151,7 +166,7 @@ class Supervisor {
         this.#stopListening.resolve();
         return;
       case 'port-taken':
-        this.#fail(portTaken(this.#bound?.address().port ?? 0));
+        this.#fail(listenerTaken(this.#listeners[message.listener]));
         return;
       case 'hello':
       case 'heartbeat':
@@ -166,12 +181,11 @@ class Supervisor {
     this.#demoKey ??= demoKey;
     if (this.#isServing || this.#ready.size < this.#children.size) return;
     this.#isServing = true;
-    const address = this.#bound?.address();
-    this.#options.onReady({ host: address?.address ?? '', port: address?.port ?? 0, demoKey: this.#demoKey });
+    this.#options.onReady({ listeners: this.#listeners, demoKey: this.#demoKey });
   }
 
   #onSettings(configured: ConfiguredProcesses): void {
-    if (this.#isStopping || this.#bound !== null) return;
+    if (this.#isStopping || this.#listeners.length > 0) return;
     if (!configured.sidecar && this.#options.settings.sidecar === null) {
       this.#stop({ type: 'one-process', configured });
       return;
@@ -224,11 +238,11 @@ class Supervisor {
     if (sidecar?.isRunning === true) {
       sidecar.send({ type: 'drain' });
       await Promise.race([this.#stopListening.promise, sidecar.whenStopped()]);
-      this.#closeSocket();
+      this.#closeSockets();
       sidecar.send({ type: 'finish-drain' });
       await sidecar.whenStopped();
     }
-    this.#closeSocket();
+    this.#closeSockets();
     const control = this.#children.get('control');
     if (control?.isRunning !== true) return;
     control.send({ type: 'stop' });
@@ -246,8 +260,8 @@ class Supervisor {
     this.#outcome.resolve({ type: 'stopped', exitCode: 1 });
   }
 
-  #closeSocket(): void {
-    this.#bound?.close();
-    this.#bound = null;
+  #closeSockets(): void {
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners = [];
   }
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { KeyDirectoryMessage, ToSidecar } from '../contract/control-messages.ts';
 import { DATA_FILES } from '../contract/persisted-state.ts';
@@ -9,6 +8,7 @@ import { TIMEOUTS } from '../contract/timeouts.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { KeyFeed } from './keys/key-feed.ts';
+import { Listeners, type SidecarListener } from './listeners.ts';
 import { ResponseLog } from './local/response-log.ts';
 import { loadNodeId, readPersistedState } from './sidecar-files.ts';
 import { WorkerSet } from './worker/worker-set.ts';
@@ -16,17 +16,9 @@ import { WorkerSet } from './worker/worker-set.ts';
 /** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
 const CONTROL_GRACE_MS = 1_000;
 
-/** After the supervisor has closed its copy of the socket, connections that were queued are still taken. */
-const ACCEPT_QUEUED_MS = 50;
-/** New ones that keep coming are not waited for any longer. */
-const ACCEPT_QUEUED_MAX_MS = 500;
-
-/** Like the kernel's own somaxconn. */
-const BACKLOG = 4_096;
-
 export interface SidecarOptions {
   readonly dataDirectory: string;
-  readonly listen: { readonly fd: number } | { readonly host: string; readonly port: number };
+  readonly listeners: readonly SidecarListener[];
   readonly controlSocketPath: string;
   readonly adminSocketPath: string;
   readonly logger: Logger;
@@ -35,7 +27,10 @@ export interface SidecarOptions {
 }
 
 export interface RunningSidecar {
+  /** Of the first listener; 0 for a Unix socket. */
   readonly port: number;
+  /** Of each listener. */
+  readonly ports: readonly number[];
   /** A configuration is there and connections are accepted. */
   readonly ready: Promise<void>;
   /** Readiness false and `connection: close` on every answer; resolves when `shutdownDelayMs` is over. */
@@ -57,11 +52,10 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly #logger: Logger;
   readonly #link: ControlLink;
   readonly #responses: ResponseLog;
-  readonly #server: Server;
+  readonly #listeners: Listeners;
   readonly #workers: WorkerSet;
   readonly #keys: KeyFeed;
   #snapshot: Snapshot | null = null;
-  #accepted = 0;
   #setReady: () => void = () => undefined;
   #onFirstSnapshot: () => void = () => undefined;
 
@@ -80,18 +74,19 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       },
       lookupTimeoutMs: () => this.#snapshot?.settings.timeouts.authLookupMs ?? TIMEOUTS.authLookupMs.defaultMs,
     });
-    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-      this.#accepted += 1;
-      this.#workers.accept(socket);
-    });
+    const onConnection = this.#workers.accept.bind(this.#workers);
+    this.#listeners = new Listeners(options.listeners, onConnection, options.logger);
     this.ready = new Promise((resolve) => {
       this.#setReady = resolve;
     });
   }
 
   get port(): number {
-    const address = this.#server.address() as AddressInfo | null;
-    return address?.port ?? 0;
+    return this.ports[0] ?? 0;
+  }
+
+  get ports(): readonly number[] {
+    return this.#listeners.ports;
   }
 
   /** Gets a configuration, from the control plane or else from disk, starts the workers, listens. */
@@ -102,7 +97,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     }, CONTROL_GRACE_MS);
     await this.#firstSnapshot();
     clearTimeout(fallback);
-    await this.#listen();
+    await this.#listeners.listen();
     this.#setReady();
   }
 
@@ -146,8 +141,8 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   }
 
   async finishDrain(): Promise<void> {
-    await this.#acceptQueued();
-    this.#server.close();
+    await this.#listeners.acceptQueued();
+    this.#listeners.close();
     await this.#workers.finishDrain(this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs);
     this.#link.close();
     this.#keys.close();
@@ -155,8 +150,9 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   }
 
   #newWorkerSet(): WorkerSet {
-    const { dataDirectory, adminSocketPath, logger } = this.#options;
+    const { dataDirectory, adminSocketPath, listeners, logger } = this.#options;
     return new WorkerSet({
+      listeners,
       logger,
       adminSocketPath,
       journalDirectory: join(dataDirectory, DATA_FILES.journal),
@@ -219,33 +215,5 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     if (this.#snapshot === null || !this.#keys.isLoaded) return;
     this.#workers.start(this.#snapshot);
     this.#onFirstSnapshot();
-  }
-
-  /**
-   * Closing the socket resets what is queued at it. libuv accepts one connection in each turn of the loop, so the queue
-   * is empty when a turn has brought none: 6 of 8 clients that came back at once were reset before this was waited for.
-   */
-  async #acceptQueued(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, ACCEPT_QUEUED_MS));
-    const deadlineMs = performance.now() + ACCEPT_QUEUED_MAX_MS;
-    let before = -1;
-    while (this.#accepted !== before && performance.now() < deadlineMs) {
-      before = this.#accepted;
-      // Immediates run right after the loop has looked at its sockets.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
-  #listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...this.#options.listen, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => {
-          this.#logger.error('listening socket', { error: String(error) });
-        });
-        resolve();
-      });
-    });
   }
 }

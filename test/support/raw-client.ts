@@ -26,8 +26,10 @@ export class RawClient {
   error: NodeJS.ErrnoException | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(port: number, localAddress = '127.0.0.1') {
-    this.socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
+  /** Connects to a port of 127.0.0.1, or talks over a socket that someone else connects. */
+  constructor(where: number | Socket, localAddress = '127.0.0.1') {
+    this.socket =
+      typeof where === 'number' ? connect({ port: where, host: '127.0.0.1', localAddress, noDelay: true }) : where;
     this.socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.#wake?.();

@@ -11,6 +11,7 @@ import { SNAPSHOT_FORMAT, type DeploymentSpec, type Snapshot } from '../../src/c
 import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
+import type { SidecarListener } from '../../src/sidecar/listeners.ts';
 import { runSidecar, type RunningSidecar } from '../../src/sidecar/sidecar-main.ts';
 
 export const MASTER_KEY = 'sk-master-0123456789abcdef';
@@ -122,7 +123,18 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
   };
 }
 
+/** Plain HTTP on any free port of 127.0.0.1. */
+export const LOOPBACK: SidecarListener = {
+  name: 'loopback',
+  isUnix: false,
+  tls: null,
+  proxyProtocol: false,
+  source: { host: '127.0.0.1', port: 0 },
+};
+
 export interface HarnessOptions {
+  /** Default: `LOOPBACK` alone. */
+  readonly listeners?: readonly SidecarListener[];
   readonly snapshot: Snapshot;
   readonly keys?: readonly KeyRecord[];
   /** false: unknown keys are asked of the (scripted) control plane. */
@@ -201,7 +213,7 @@ export async function startSidecar(options: HarnessOptions): Promise<SidecarHarn
     dataDirectory,
     controlSocketPath,
     adminSocketPath,
-    listen: { host: '127.0.0.1', port: 0 },
+    listeners: options.listeners ?? [LOOPBACK],
     logger,
   });
   const stopControl = async (): Promise<void> => {

@@ -4,6 +4,7 @@ import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORM
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
 import { compileKeys, reportIssues } from './compile-keys.ts';
+import { compileListeners } from './compile-listeners.ts';
 import { compileAliases, compileFallbacks, compileGroups, finishDeployments } from './compile-routing.ts';
 import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -48,6 +49,8 @@ export function compileConfig(
   const settings = resolveSettings(source, flags, findings);
   const masterKey = checkMasterKey(settings.values, findings);
   const context: CompileContext = { source, settings: settings.values, pemFiles: new PemFiles(), findings };
+  // The processes take these at start; here it only counts what is wrong with them.
+  compileListeners(source.root, settings.values.port, findings);
   const drafts = compileModelList(context);
   const deployments = finishDeployments(drafts, context);
   const masterKeyHash = masterKey === null ? null : hashKey(masterKey);

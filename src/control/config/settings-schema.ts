@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/timeouts.ts';
 import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
+import { listenerSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
 import { choice, flag, flagOrPath, integer, seconds, secondsOrNever, text } from './value-schemas.ts';
 
@@ -189,13 +190,14 @@ export const slipstreamSchema = z.strictObject({
   timeouts: timeoutsSchema,
   limits: limitsSchema,
   journal: journalSchema,
+  listen: z.array(listenerSchema),
   keys: z.array(virtualKeySchema),
   users: z.array(userSchema),
   teams: z.array(teamSchema),
 });
 
 /** The lists of `slipstream:`; every other leaf is a single setting. */
-export const LIST_SECTIONS = ['keys', 'users', 'teams'] as const;
+export const LIST_SECTIONS = ['listen', 'keys', 'users', 'teams'] as const;
 
 /** All single settings, resolved: flag, environment, `slipstream:`, LiteLLM's sections, default. */
 export type Settings = Nullable<

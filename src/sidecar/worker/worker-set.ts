@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { invariant } from '../../base/invariant.ts';
+import type { BoundListenerSpec } from '../../contract/listener.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { MetricsReader } from '../../runtime/metrics-reader.ts';
@@ -12,6 +13,8 @@ import type { WorkerOptions } from './worker.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 export interface WorkerSetOptions {
+  /** Where sockets come from, by number. */
+  readonly listeners: readonly BoundListenerSpec[];
   readonly logger: Logger;
   readonly adminSocketPath: string;
   readonly journalDirectory: string;
@@ -34,6 +37,8 @@ export class WorkerSet implements WorkerEvents {
   readonly #metrics = new MetricsReader();
   #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
   #shared: SharedMemory | null = null;
+  /** One of `all` that serves the Unix sockets on the main thread, where the others are threads. */
+  #unixWorker: WorkerHandle | null = null;
   #started = 0;
   #snapshot: Snapshot | null = null;
   #controlConnected = false;
@@ -52,18 +57,31 @@ export class WorkerSet implements WorkerEvents {
     const { threads } = snapshot.settings;
     this.#snapshot = snapshot;
     this.#connectionCounts = new Int32Array(new SharedArrayBuffer(4 * threads));
-    this.#shared = newSharedMemory(threads);
+    // Node can't move a Unix socket to another thread.
+    const needsUnixWorker = threads > 1 && this.#options.listeners.some(({ isUnix }) => isUnix);
+    this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads);
     for (let index = 0; index < threads; index += 1) {
-      this.all.push(threads === 1 ? this.#newLocalWorker() : this.#newThreadWorker(index));
+      this.all.push(threads === 1 ? this.#newLocalWorker(index) : this.#newThreadWorker(index));
+    }
+    if (needsUnixWorker) {
+      this.#unixWorker = this.#newLocalWorker(threads);
+      this.all.push(this.#unixWorker);
     }
     const remembered = this.#options.responses.load();
     for (const worker of this.all) this.#prepare(worker, snapshot, remembered);
   }
 
   /** Gives an unread socket to the worker with the fewest connections. */
-  accept(socket: Socket): void {
+  accept(socket: Socket, listener: number): void {
+    const unixWorker = this.#unixWorker;
+    if (unixWorker !== null && this.#options.listeners[listener]!.isUnix) {
+      unixWorker.accept(socket);
+      return;
+    }
     let least = this.all[0]!;
-    for (const worker of this.all) if (worker.connectionCount < least.connectionCount) least = worker;
+    for (const worker of this.all) {
+      if (worker !== unixWorker && worker.connectionCount < least.connectionCount) least = worker;
+    }
     least.accept(socket);
   }
 
@@ -117,13 +135,13 @@ export class WorkerSet implements WorkerEvents {
     worker.applySnapshot(snapshot);
   }
 
-  #newLocalWorker(): WorkerHandle {
+  #newLocalWorker(index: number): WorkerHandle {
     const registry = new MetricsRegistry({
       publish: (registrations) => {
         this.#metrics.accept('main', registrations);
       },
     });
-    return new LocalWorker({ logger: this.#options.logger, registry, ...this.#workerPlaces(0) }, this);
+    return new LocalWorker({ logger: this.#options.logger, registry, ...this.#workerPlaces(index) }, this);
   }
 
   #newThreadWorker(index: number): WorkerHandle {

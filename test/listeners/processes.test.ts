@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { startMock } from '../../src/cli/mock/mock-server.ts';
+import { chatBytes } from '../support/flow-support.ts';
+import { ask, RawClient } from '../support/raw-client.ts';
+import {
+  CONFIG_ENV,
+  makeDirectory,
+  MASTER_KEY,
+  SlipstreamProcess,
+  writeConfig,
+} from '../supervisor/slipstream-process.ts';
+
+let mock: Awaited<ReturnType<typeof startMock>>;
+before(async () => {
+  mock = await startMock({ host: '127.0.0.1', port: 0 });
+});
+after(() => mock.close());
+
+interface Given {
+  readonly yaml?: string;
+  readonly args?: readonly string[];
+  readonly prefix?: readonly string[];
+}
+
+function start(t: TestContext, directory: string, given: Given): SlipstreamProcess {
+  const config = writeConfig(directory, mock.url, given.yaml);
+  const args = ['start', '--config', config, '--data-dir', join(directory, 'data'), ...(given.args ?? [])];
+  return new SlipstreamProcess(t, args, { env: CONFIG_ENV, ...(given.prefix ? { prefix: given.prefix } : {}) });
+}
+
+/** Status of a chat over an open connection. */
+async function chatOver(client: RawClient): Promise<number> {
+  const { status } = await client.send(chatBytes('m', '', { key: MASTER_KEY })).reply();
+  client.close();
+  return status;
+}
+
+const portIn = (url: string | undefined): number => Number(/:(\d+)$/.exec(url ?? '')?.[1] ?? 0);
+
+for (const mode of [[], ['--no-sidecar']]) {
+  describe(mode.length === 0 ? 'two processes' : 'one process', { concurrency: 2 }, () => {
+    it('listens where slipstream.listen says, and takes its Unix socket away at the end', async (t) => {
+      const directory = makeDirectory(t);
+      const path = join(directory, 'gateway.sock');
+      const yaml = `slipstream: { listen: ["127.0.0.1:0", { address: "unix:${path}", mode: "0600" }, "127.0.0.1:0"] }\n`;
+      const gateway = start(t, directory, { yaml, args: mode });
+      const first = portIn(await gateway.ready());
+      const [, second] = await gateway.says(/ready: \S+\n {2}and unix:\S+\n {2}and (\S+)/);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+      assert.equal(await chatOver(new RawClient(first)), 200);
+      assert.equal(await chatOver(new RawClient(portIn(second))), 200);
+      assert.equal(await chatOver(new RawClient(connect(path))), 200);
+      assert.equal(await gateway.stop(), 0);
+      assert.equal(existsSync(path), false);
+    });
+
+    it('--listen wins over --port and the configuration', async (t) => {
+      const directory = makeDirectory(t);
+      const path = join(directory, 'gateway.sock');
+      const yaml = 'slipstream: { listen: ["127.0.0.1:1"] }\n';
+      const args = [...mode, '--port', '1', '--listen', `unix:${path}`];
+      const gateway = start(t, directory, { yaml, args });
+      await gateway.says(new RegExp(`ready: unix:${path}`));
+      assert.equal(await chatOver(new RawClient(connect(path))), 200);
+      assert.equal(await gateway.stop(), 0);
+    });
+
+    const hasActivator = spawnSync('systemd-socket-activate', ['--version']).status === 0;
+    it('takes the sockets of systemd instead of its own', { skip: !hasActivator && 'no systemd here' }, async (t) => {
+      const directory = makeDirectory(t);
+      const port = 20_000 + Math.floor(Math.random() * 10_000);
+      const path = join(directory, 'systemd.sock');
+      const env = Object.entries(CONFIG_ENV).flatMap(([name, value]) => [`--setenv=${name}=${value}`]);
+      const prefix = ['systemd-socket-activate', '-l', `127.0.0.1:${port}`, '-l', path, ...env];
+      const gateway = start(t, directory, { yaml: 'slipstream: { listen: ["127.0.0.1:1"] }\n', args: mode, prefix });
+      await gateway.says(/Listening on .*systemd\.sock/);
+      // The first connection is what starts it.
+      const first = new RawClient(port);
+      assert.equal(await chatOver(first), 200);
+      assert.equal(await chatOver(new RawClient(connect(path))), 200);
+      assert.equal(await gateway.stop(), 0);
+    });
+  });
+}
+
+it('a killed sidecar is followed by one on the same sockets, with no connection refused', async (t) => {
+  const directory = makeDirectory(t);
+  const path = join(directory, 'gateway.sock');
+  const gateway = start(t, directory, { yaml: `slipstream: { listen: ["127.0.0.1:0", "unix:${path}"] }\n` });
+  const port = portIn(await gateway.ready());
+  const sidecar = gateway.childNamed('sidecar');
+  assert.ok(sidecar !== false);
+  process.kill(sidecar, 'SIGKILL');
+  const clients = [new RawClient(port), new RawClient(connect(path))];
+  for (const client of clients) assert.equal(await chatOver(client), 200);
+  assert.equal(await gateway.stop(), 0);
+});
+
+it('an address that is taken is one line and exit 1', async (t) => {
+  const directory = makeDirectory(t);
+  const first = start(t, directory, { args: ['--host', '127.0.0.1', '--port', '0'] });
+  const port = portIn(await first.ready());
+  const other = makeDirectory(t);
+  const second = start(t, other, { yaml: `slipstream: { listen: ["127.0.0.1:0", "127.0.0.1:${port}"] }\n` });
+  assert.equal((await second.exited).code, 1);
+  const lines = second.stderr.split('\n').filter((line) => line.startsWith('slipstream:'));
+  assert.deepEqual(lines.length, 1, second.stderr);
+  assert.match(lines[0] ?? '', new RegExp(`port ${port} is already in use`));
+  assert.equal((await ask(port, { method: 'GET', path: '/health/liveness' })).status, 200);
+  assert.equal(await first.stop(), 0);
+});
