@@ -17,7 +17,7 @@ const config: KnipConfig = {
   ],
   project: ['bin/**/*.js', 'src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', '*.config.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true },
-  ignoreBinaries: ['openssl', 'prlimit', 'systemd-socket-activate', 'unshare'],
+  ignoreBinaries: ['mount', 'openssl', 'prlimit', 'systemd-socket-activate', 'umount', 'unshare'],
   // oxfmt is run by scripts/check.ts by its path.
   ignoreDependencies: ['oxfmt'],
 };

@@ -9,7 +9,7 @@ import { startGateway, type Gateway } from '../../support/gateway.ts';
 import { ask, type RawReply } from '../../support/raw-client.ts';
 import { MASTER_KEY } from '../../support/sidecar-harness.ts';
 import { gatewayYaml, type ModelEntry } from './gateway-yaml.ts';
-import { checkJournal, type KillWindow } from './journal-check.ts';
+import { checkJournal, type LossWindow } from './journal-check.ts';
 import { readJournalLines } from './journal-lines.ts';
 import type { Outcome, RequestPlan } from './load-client.ts';
 import { Load } from './load.ts';
@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly slipstream?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Logs of further providers, in which answers may be found. */
+  readonly providerLogs?: readonly string[];
   /** The data directory's parent; default a new folder in the temporary directory. */
   readonly directory?: string;
 }
@@ -51,7 +53,9 @@ const RECOVERY_PATIENCE_MS = 30_000;
 export class ChaosRun {
   readonly outcomes: Outcome[] = [];
   readonly violations: string[] = [];
-  readonly kills: KillWindow[] = [];
+  readonly kills: LossWindow[] = [];
+  /** While connections may be closed before a byte of theirs is read. */
+  readonly unread: LossWindow[] = [];
   readonly runId: string;
   readonly providers: Providers;
   gateway: Gateway;
@@ -244,6 +248,7 @@ export class ChaosRun {
       outcomes: this.outcomes,
       journal: readJournalLines(join(this.gateway.dataDirectory, 'journal')),
       kills: this.kills,
+      unread: this.unread,
       dropped,
       refusedBeforeAuthentication: this.countersAreWhole ? refused : null,
     });
@@ -259,6 +264,7 @@ export class ChaosRun {
         refused: verdict.refused,
         inFlightAtKill,
         dropped: verdict.missing,
+        unread: verdict.unread,
         ...endings(this.outcomes),
         ...facts,
       },
@@ -287,7 +293,7 @@ export class ChaosRun {
   /** What is said to be a provider's answer must have been made by one. */
   #repliesWereMade(): void {
     const made = new Set<string>();
-    for (const path of [this.#mockLog, this.providers.faults.logPath]) {
+    for (const path of [this.#mockLog, this.providers.faults.logPath, ...(this.#options.providerLogs ?? [])]) {
       for (const line of readFileSync(path, 'utf8').split('\n')) {
         const nonce = /"nonce":"nonce-(\d{10})"/.exec(line)?.[1];
         if (nonce !== undefined) made.add(nonce);

@@ -3,8 +3,8 @@ import type { JournalContent } from './journal-lines.ts';
 import type { Outcome } from './load-client.ts';
 import { numberOfTrace } from './nonce.ts';
 
-/** Monotonic ms between which a process that serves requests was killed or not there. */
-export interface KillWindow {
+/** Monotonic ms between which requests may be lost. */
+export interface LossWindow {
   readonly fromMs: number;
   readonly untilMs: number;
 }
@@ -13,7 +13,10 @@ export interface JournalClaim {
   readonly runId: string;
   readonly outcomes: readonly Outcome[];
   readonly journal: JournalContent;
-  readonly kills: readonly KillWindow[];
+  /** A process that serves requests was killed, or was not there. */
+  readonly kills: readonly LossWindow[];
+  /** Connections may have been closed before a byte of theirs was read. */
+  readonly unread?: readonly LossWindow[];
   /** `slipstream_journal_dropped_total`, over all processes of the run. */
   readonly dropped: number;
   /** `slipstream_refused_before_authentication_total`; null where a kill took the counter along. */
@@ -25,6 +28,8 @@ export interface JournalVerdict {
   readonly journaled: number;
   readonly refused: number;
   readonly inFlightAtKill: number;
+  /** On connections that were closed before a byte of theirs was read. */
+  readonly unread: number;
   /** Should have a line and have none. */
   readonly missing: number;
   readonly violations: readonly string[];
@@ -43,6 +48,7 @@ export function checkJournal(claim: JournalClaim): JournalVerdict {
   const byNumber = linesByNumber(claim, problems);
   let refused = 0;
   let inFlightAtKill = 0;
+  let unread = 0;
   let missing = 0;
   let sent = 0;
   for (const outcome of outcomes) {
@@ -59,7 +65,8 @@ export function checkJournal(claim: JournalClaim): JournalVerdict {
       if (outcome.ending === 'complete' && line.status !== outcome.status) {
         problems.add(`a line with status ${line.status}`, outcome);
       }
-    } else if (wasKilled(outcome, kills) && outcome.ending !== 'complete') inFlightAtKill += 1;
+    } else if (isWithin(outcome, kills) && outcome.ending !== 'complete') inFlightAtKill += 1;
+    else if (isWithin(outcome, claim.unread ?? []) && isUnanswered(outcome)) unread += 1;
     else if (isRefusal(outcome)) refused += 1;
     else {
       missing += 1;
@@ -73,7 +80,7 @@ export function checkJournal(claim: JournalClaim): JournalVerdict {
   }
   for (const line of journal.malformed) problems.say(`not an event: ${line}`);
   const journaled = outcomes.filter(({ number }) => byNumber.has(number)).length;
-  return { sent, journaled, refused, inFlightAtKill, missing, violations: problems.all() };
+  return { sent, journaled, refused, inFlightAtKill, unread, missing, violations: problems.all() };
 }
 
 function linesByNumber({ runId, journal, outcomes }: JournalClaim, problems: Problems): Map<number, UsageEvent[]> {
@@ -93,13 +100,18 @@ function linesByNumber({ runId, journal, outcomes }: JournalClaim, problems: Pro
   return byNumber;
 }
 
+/** The connection ended, or the client gave up, without a byte of an answer. */
+function isUnanswered({ ending, status }: Outcome): boolean {
+  return status === 0 && (ending === 'cut' || ending === 'timeout');
+}
+
 /** Answered in order, with an error, and no line: before its key was accepted. */
 function isRefusal(outcome: Outcome): boolean {
   return outcome.ending === 'complete' && outcome.status >= 400;
 }
 
-function wasKilled(outcome: Outcome, kills: readonly KillWindow[]): boolean {
-  return kills.some(({ fromMs, untilMs }) => outcome.startedMs <= untilMs && outcome.endedMs >= fromMs);
+function isWithin(outcome: Outcome, windows: readonly LossWindow[]): boolean {
+  return windows.some(({ fromMs, untilMs }) => outcome.startedMs <= untilMs && outcome.endedMs >= fromMs);
 }
 
 class Problems {
