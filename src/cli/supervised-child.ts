@@ -4,7 +4,7 @@ import { HEARTBEAT_INTERVAL_MS, HeartbeatMonitor } from '../runtime/heartbeat.ts
 import type { Logger } from '../runtime/logger.ts';
 import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
-import { RestartPolicy } from './restart-policy.ts';
+import { RestartPolicy } from '../runtime/restart-policy.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));

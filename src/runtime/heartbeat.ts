@@ -1,46 +1,56 @@
 /** How often a process shows that its loop turns. */
 export const HEARTBEAT_INTERVAL_MS = 1000;
 
-/** Beats missed in a row that count as a hang. */
+/** As a rule. */
 const MISSED_BEATS_LIMIT = 10;
 
-/** A watcher's tick that comes later than this says that the watcher itself was held up. */
-const ON_TIME_WITHIN_MS = HEARTBEAT_INTERVAL_MS * 1.5;
+/** A watcher's tick that comes later than so many intervals says that the watcher itself was held up. */
+const ON_TIME_WITHIN_INTERVALS = 1.5;
 
 /**
- * Calls `send` now and each second. Does not keep the process alive.
+ * Calls `send` now and each `intervalMs`. Does not keep the process alive.
  *
  * @returns stops it.
  */
-export function startHeartbeat(send: () => void): () => void {
+export function startHeartbeat(send: () => void, intervalMs: number = HEARTBEAT_INTERVAL_MS): () => void {
   send();
-  const interval = setInterval(send, HEARTBEAT_INTERVAL_MS).unref();
+  const interval = setInterval(send, intervalMs).unref();
   return () => clearInterval(interval);
 }
 
 /**
- * Decides whether another process hangs. Its watcher calls `tick` each second; only ticks that were on time count, since
- * a machine that is overloaded or was suspended delays the beats and the watcher alike, and overload must never become a
- * restart loop.
+ * Decides whether another process, or thread, hangs. Its watcher calls `tick` each `intervalMs`; only ticks that were on
+ * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike, and overload
+ * must never become a restart loop.
  */
 export class HeartbeatMonitor {
+  readonly #onTimeWithinMs: number;
+  readonly #limit: number;
   #lastTickMs: number;
   #missed: number;
 
-  constructor(nowMs: number) {
+  /** @param limit beats missed in a row that count as a hang. */
+  constructor(nowMs: number, intervalMs: number = HEARTBEAT_INTERVAL_MS, limit: number = MISSED_BEATS_LIMIT) {
+    this.#onTimeWithinMs = intervalMs * ON_TIME_WITHIN_INTERVALS;
+    this.#limit = limit;
     this.#lastTickMs = nowMs;
     this.#missed = 0;
+  }
+
+  /** Beats missed in a row. */
+  get missed(): number {
+    return this.#missed;
   }
 
   beat(): void {
     this.#missed = 0;
   }
 
-  /** @returns true when the process has missed 10 beats in a row, each while the watcher was on time. */
+  /** @returns true when `limit` beats in a row were missed, each while the watcher was on time. */
   tick(nowMs: number): boolean {
-    const isOnTime = nowMs - this.#lastTickMs <= ON_TIME_WITHIN_MS;
+    const isOnTime = nowMs - this.#lastTickMs <= this.#onTimeWithinMs;
     this.#lastTickMs = nowMs;
     if (isOnTime) this.#missed++;
-    return this.#missed >= MISSED_BEATS_LIMIT;
+    return this.#missed >= this.#limit;
   }
 }

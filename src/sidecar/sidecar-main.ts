@@ -5,6 +5,7 @@ import { DATA_FILES } from '../contract/persisted-state.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import { SNAPSHOT_FORMAT } from '../contract/snapshot.ts';
 import { TIMEOUTS } from '../contract/timeouts.ts';
+import { HEARTBEAT_INTERVAL_MS } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { KeyFeed } from './keys/key-feed.ts';
@@ -24,6 +25,8 @@ export interface SidecarOptions {
   readonly logger: Logger;
   /** Of the product, for the handshake. */
   readonly version?: string;
+  /** How often a worker thread shows that its loop turns; ten missed are a hang. Default 1 s. */
+  readonly heartbeatIntervalMs?: number;
 }
 
 export interface RunningSidecar {
@@ -56,6 +59,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly #workers: WorkerSet;
   readonly #keys: KeyFeed;
   #snapshot: Snapshot | null = null;
+  #finished: Promise<void> | null = null;
   #setReady: () => void = () => undefined;
   #onFirstSnapshot: () => void = () => undefined;
 
@@ -140,7 +144,12 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
 
-  async finishDrain(): Promise<void> {
+  finishDrain(): Promise<void> {
+    this.#finished ??= this.#finishDrain();
+    return this.#finished;
+  }
+
+  async #finishDrain(): Promise<void> {
     await this.#listeners.acceptQueued();
     this.#listeners.close();
     await this.#workers.finishDrain(this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs);
@@ -150,10 +159,11 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   }
 
   #newWorkerSet(): WorkerSet {
-    const { dataDirectory, adminSocketPath, listeners, logger } = this.#options;
+    const { dataDirectory, adminSocketPath, listeners, logger, heartbeatIntervalMs } = this.#options;
     return new WorkerSet({
       listeners,
       logger,
+      heartbeatIntervalMs: heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       adminSocketPath,
       journalDirectory: join(dataDirectory, DATA_FILES.journal),
       journalPrefix: `${loadNodeId(dataDirectory, randomUUID)}-${Date.now().toString(36)}`,

@@ -144,6 +144,7 @@ export interface HarnessOptions {
   readonly greeting?: (snapshot: ToSidecar, keys: ToSidecar) => readonly ToSidecar[];
   /** That of an earlier harness, to start again where it stopped. */
   readonly dataDirectory?: string;
+  readonly heartbeatIntervalMs?: number;
 }
 
 /** A sidecar in this process, with a scripted control plane at the other end of real sockets. */
@@ -215,6 +216,7 @@ export async function startSidecar(options: HarnessOptions): Promise<SidecarHarn
     adminSocketPath,
     listeners: options.listeners ?? [LOOPBACK],
     logger,
+    ...(options.heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs: options.heartbeatIntervalMs }),
   });
   const stopControl = async (): Promise<void> => {
     const closed = new Promise((resolve) => control.close(resolve));

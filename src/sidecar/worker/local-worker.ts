@@ -28,6 +28,9 @@ export class LocalWorker implements WorkerHandle {
     });
   }
 
+  /** Its loop is the main thread's: a hang is for the supervisor to see. */
+  readonly isSuspect = false;
+
   get connectionCount(): number {
     return this.#worker.connectionCount;
   }

@@ -8,6 +8,10 @@ export interface SharedMemory {
   /** Place in the parts that have a region per worker; a worker that takes another's place keeps its number. */
   readonly workerIndex: number;
   readonly workerCount: number;
+  /** Open connections of each worker, read by the main thread to choose where a new one goes. */
+  readonly connectionCounts: Int32Array<SharedArrayBuffer>;
+  /** Goes up as long as the worker's loop turns; the main thread only compares it with what it was before. */
+  readonly heartbeats: Int32Array<SharedArrayBuffer>;
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
 }
@@ -15,8 +19,13 @@ export interface SharedMemory {
 const LOOKS = 10;
 const LOOK_EVERY_MS = 50;
 
-/** Worker `workerIndex` has ended: what it had taken of amounts that all share is given back. */
+/**
+ * Worker `workerIndex` has ended: what it had taken of amounts that all share is given back. Called by the main thread
+ * once for each worker thread that has ended, for whatever reason (a throw, a hang, an orderly end): when none of its
+ * instructions can run any more, and before another worker takes its place.
+ */
 export function giveBackShares(shared: SharedMemory, workerIndex: number): void {
+  Atomics.store(shared.connectionCounts, workerIndex, 0);
   for (const memory of [shared.admission]) {
     SharedQuota.giveBackAll(memory, workerIndex);
     forgetUnowned(memory, LOOKS, Infinity);
@@ -32,5 +41,11 @@ function forgetUnowned(memory: SharedArrayBuffer, looksLeft: number, least: numb
 
 /** For a sidecar of `workerCount` workers, as its worker 0 sees it. */
 export function newSharedMemory(workerCount: number): SharedMemory {
-  return { workerIndex: 0, workerCount, admission: SharedQuota.memoryFor(workerCount) };
+  return {
+    workerIndex: 0,
+    workerCount,
+    connectionCounts: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
+    heartbeats: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
+    admission: SharedQuota.memoryFor(workerCount),
+  };
 }

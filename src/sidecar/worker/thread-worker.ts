@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Worker as Thread } from 'node:worker_threads';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import { HeartbeatMonitor } from '../../runtime/heartbeat.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsReader } from '../../runtime/metrics-reader.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -17,21 +18,30 @@ export interface ThreadWorkerOptions {
   readonly metrics: MetricsReader;
   readonly logger: Logger;
   readonly events: WorkerEvents;
-  /** The thread has ended though nobody asked it to. Its connections are gone. */
-  readonly onCrash: (worker: ThreadWorker) => void;
+  /** Its modules are loaded. */
+  readonly onReady: (worker: ThreadWorker) => void;
+  /** The thread has ended, and its connections with it. */
+  readonly onExit: (worker: ThreadWorker) => void;
 }
+
+/** So many beats missed, and new connections go elsewhere: a long turn of the loop is no hang yet. */
+const SUSPECT_BEATS = 2;
+/** A thread that starts loads its modules before its loop turns for the first time. */
+const START_BEATS = 60;
 
 /** A worker in a thread of its own. */
 export class ThreadWorker implements WorkerHandle {
   readonly index: number;
   readonly #options: ThreadWorkerOptions;
   readonly #thread: Thread;
+  #monitor: HeartbeatMonitor;
+  #lastBeat = 0;
   #drained: (() => void) | null = null;
-  #isEnding = false;
 
   constructor(options: ThreadWorkerOptions) {
     this.#options = options;
     this.index = options.data.index;
+    this.#monitor = this.#newMonitor(START_BEATS);
     this.#thread = new Thread(ENTRY, { workerData: options.data });
     this.#thread.on('message', (message: FromWorker) => {
       this.#onMessage(message);
@@ -48,12 +58,30 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   get connectionCount(): number {
-    return Atomics.load(this.#options.data.connectionCounts, this.index);
+    return Atomics.load(this.#options.data.shared.connectionCounts, this.index);
+  }
+
+  get isSuspect(): boolean {
+    return this.#monitor.missed >= SUSPECT_BEATS;
+  }
+
+  /** Called once per heartbeat interval. @returns true when the thread hangs. */
+  watch(nowMs: number): boolean {
+    const { shared } = this.#options.data;
+    const beat = Atomics.load(shared.heartbeats, this.index);
+    if (beat !== this.#lastBeat) this.#monitor.beat();
+    this.#lastBeat = beat;
+    return this.#monitor.tick(nowMs);
+  }
+
+  /** Ends the thread at its next stack check; one that sits in a system call ends when that returns. */
+  terminate(): void {
+    void this.#thread.terminate();
   }
 
   accept(socket: Socket): void {
     // Counted here already, so that a burst of connections spreads before the worker has seen the first of them.
-    Atomics.add(this.#options.data.connectionCounts, this.index, 1);
+    Atomics.add(this.#options.data.shared.connectionCounts, this.index, 1);
     const message: ToWorker = { type: 'socket', socket };
     // Node 26 moves a connected, unread socket to another thread when it stands in the transfer list.
     this.#thread.postMessage(message, [socket]);
@@ -88,11 +116,14 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   finishDrain(drainMs: number): Promise<void> {
-    this.#isEnding = true;
     return new Promise((resolve) => {
       this.#drained = resolve;
       this.#tell({ type: 'finish-drain', drainMs });
     });
+  }
+
+  #newMonitor(limit?: number): HeartbeatMonitor {
+    return new HeartbeatMonitor(performance.now(), this.#options.data.heartbeatIntervalMs, limit);
   }
 
   #tell(message: ToWorker): void {
@@ -104,6 +135,8 @@ export class ThreadWorker implements WorkerHandle {
     const { events, logger, metrics, metricsSource } = this.#options;
     switch (message.type) {
       case 'ready':
+        this.#monitor = this.#newMonitor();
+        this.#options.onReady(this);
         return;
       case 'snapshot-applied':
         events.onSnapshotApplied(message.version, message.blockedMs, this);
@@ -125,7 +158,7 @@ export class ThreadWorker implements WorkerHandle {
         return;
       case 'drained':
         this.#drained?.();
-        void this.#thread.terminate();
+        this.terminate();
         return;
       case 'log':
         logger[message.level](message.message, { ...message.fields, worker: this.index });
@@ -137,8 +170,7 @@ export class ThreadWorker implements WorkerHandle {
 
   #onExit(): void {
     this.#options.metrics.detach(this.#options.metricsSource);
-    Atomics.store(this.#options.data.connectionCounts, this.index, 0);
-    if (this.#isEnding) this.#drained?.();
-    else this.#options.onCrash(this);
+    this.#drained?.();
+    this.#options.onExit(this);
   }
 }

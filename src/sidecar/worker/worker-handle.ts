@@ -5,6 +5,8 @@ import type { Snapshot } from '../../contract/snapshot.ts';
 /** A worker as the main thread sees it, on its own loop or in another thread. */
 export interface WorkerHandle {
   readonly connectionCount: number;
+  /** It may hang: others are to be preferred. */
+  readonly isSuspect: boolean;
   accept(socket: Socket): void;
   applySnapshot(snapshot: Snapshot): void;
   loadKeys(shared: Uint8Array<SharedArrayBuffer>, sequence: number, complete: boolean): void;

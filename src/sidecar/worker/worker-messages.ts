@@ -11,8 +11,7 @@ export interface WorkerThreadData {
   readonly journalDirectory: string;
   readonly journalPrefix: string;
   readonly shared: SharedMemory;
-  /** One cell per worker: its open connections, read by the main thread to choose where a new one goes. */
-  readonly connectionCounts: Int32Array<SharedArrayBuffer>;
+  readonly heartbeatIntervalMs: number;
 }
 
 export type ToWorker =

@@ -5,6 +5,7 @@ import type { Snapshot } from '../../contract/snapshot.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { MetricsReader } from '../../runtime/metrics-reader.ts';
 import { MetricsRegistry } from '../../runtime/metrics-registry.ts';
+import { RestartPolicy } from '../../runtime/restart-policy.ts';
 import type { ResponseLog } from '../local/response-log.ts';
 import { LocalWorker } from './local-worker.ts';
 import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
@@ -12,10 +13,14 @@ import { ThreadWorker } from './thread-worker.ts';
 import type { WorkerOptions } from './worker.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
+/** Like the queue of a listening socket. */
+const MAX_WAITING = 4_096;
+
 export interface WorkerSetOptions {
   /** Where sockets come from, by number. */
   readonly listeners: readonly BoundListenerSpec[];
   readonly logger: Logger;
+  readonly heartbeatIntervalMs: number;
   readonly adminSocketPath: string;
   readonly journalDirectory: string;
   /** Of this process; each worker adds its own number. */
@@ -35,7 +40,14 @@ export class WorkerSet implements WorkerEvents {
   readonly all: WorkerHandle[] = [];
   readonly #options: WorkerSetOptions;
   readonly #metrics = new MetricsReader();
-  #connectionCounts = new Int32Array(new SharedArrayBuffer(0));
+  /** By index. */
+  readonly #policies: RestartPolicy[] = [];
+  readonly #restarts = new Set<NodeJS.Timeout>();
+  /** Connections that came while no worker was there. */
+  readonly #waiting: { readonly socket: Socket; readonly listener: number }[] = [];
+  #watch: NodeJS.Timeout | null = null;
+  #isDraining = false;
+  #isEnding = false;
   #shared: SharedMemory | null = null;
   /** One of `all` that serves the Unix sockets on the main thread, where the others are threads. */
   #unixWorker: WorkerHandle | null = null;
@@ -56,12 +68,19 @@ export class WorkerSet implements WorkerEvents {
   start(snapshot: Snapshot): void {
     const { threads } = snapshot.settings;
     this.#snapshot = snapshot;
-    this.#connectionCounts = new Int32Array(new SharedArrayBuffer(4 * threads));
     // Node can't move a Unix socket to another thread.
     const needsUnixWorker = threads > 1 && this.#options.listeners.some(({ isUnix }) => isUnix);
     this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads);
-    for (let index = 0; index < threads; index += 1) {
-      this.all.push(threads === 1 ? this.#newLocalWorker(index) : this.#newThreadWorker(index));
+    if (threads === 1) {
+      this.all.push(this.#newLocalWorker(0));
+    } else {
+      for (let index = 0; index < threads; index += 1) {
+        this.#policies.push(new RestartPolicy(false));
+        this.all.push(this.#newThreadWorker(index));
+      }
+      this.#watch = setInterval(() => {
+        this.#findHung();
+      }, this.#options.heartbeatIntervalMs);
     }
     if (needsUnixWorker) {
       this.#unixWorker = this.#newLocalWorker(threads);
@@ -71,18 +90,19 @@ export class WorkerSet implements WorkerEvents {
     for (const worker of this.all) this.#prepare(worker, snapshot, remembered);
   }
 
-  /** Gives an unread socket to the worker with the fewest connections. */
+  /** Gives an unread socket to the worker with the fewest connections, of those that don't seem to hang if there are any. */
   accept(socket: Socket, listener: number): void {
     const unixWorker = this.#unixWorker;
     if (unixWorker !== null && this.#options.listeners[listener]!.isUnix) {
       unixWorker.accept(socket);
       return;
     }
-    let least = this.all[0]!;
+    let best: WorkerHandle | null = null;
     for (const worker of this.all) {
-      if (worker !== unixWorker && worker.connectionCount < least.connectionCount) least = worker;
+      if (worker !== unixWorker && (best === null || isBetter(worker, best))) best = worker;
     }
-    least.accept(socket);
+    if (best === null) this.#keep(socket, listener);
+    else best.accept(socket);
   }
 
   applySnapshot(snapshot: Snapshot): void {
@@ -96,11 +116,19 @@ export class WorkerSet implements WorkerEvents {
   }
 
   beginDrain(): void {
+    this.#isDraining = true;
     for (const worker of this.all) worker.beginDrain();
   }
 
   finishDrain(drainMs: number): Promise<unknown> {
-    return Promise.all(this.all.map((worker) => worker.finishDrain(drainMs)));
+    this.#isEnding = true;
+    for (const timer of this.#restarts) clearTimeout(timer);
+    for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+    const drained = Promise.all(this.all.map((worker) => worker.finishDrain(drainMs)));
+    // Until then one that hangs still has to be ended: nothing else would.
+    return drained.finally(() => {
+      if (this.#watch !== null) clearInterval(this.#watch);
+    });
   }
 
   onKeyLookup(hash: string): void {
@@ -133,6 +161,7 @@ export class WorkerSet implements WorkerEvents {
     worker.setControlConnected(this.#controlConnected);
     for (const { responseId, deploymentId, owner } of remembered) worker.addResponse(responseId, deploymentId, owner);
     worker.applySnapshot(snapshot);
+    if (this.#isDraining) worker.beginDrain();
   }
 
   #newLocalWorker(index: number): WorkerHandle {
@@ -146,14 +175,18 @@ export class WorkerSet implements WorkerEvents {
 
   #newThreadWorker(index: number): WorkerHandle {
     const places = this.#workerPlaces(index);
+    const startedAtMs = performance.now();
     return new ThreadWorker({
-      data: { index, ...places, connectionCounts: this.#connectionCounts },
+      data: { index, ...places, heartbeatIntervalMs: this.#options.heartbeatIntervalMs },
       metricsSource: places.journalPrefix,
       metrics: this.#metrics,
       logger: this.#options.logger,
       events: this,
-      onCrash: (crashed) => {
-        this.#replace(crashed);
+      onReady: () => {
+        this.#policies[index]?.onReady();
+      },
+      onExit: (worker) => {
+        this.#onExit(worker, performance.now() - startedAtMs);
       },
     });
   }
@@ -173,15 +206,68 @@ export class WorkerSet implements WorkerEvents {
     };
   }
 
-  #replace(crashed: ThreadWorker): void {
-    const at = this.all.indexOf(crashed);
-    if (at === -1 || this.#snapshot === null) return;
-    this.#options.logger.error('a worker thread ended; its connections were dropped, another takes its place', {
-      worker: crashed.index,
-    });
-    if (this.#shared !== null) giveBackShares(this.#shared, crashed.index);
-    const worker = this.#newThreadWorker(crashed.index);
-    this.all[at] = worker;
-    this.#prepare(worker, this.#snapshot, this.#options.responses.load());
+  #findHung(): void {
+    const nowMs = performance.now();
+    const hung = this.all.filter((worker) => worker instanceof ThreadWorker && worker.watch(nowMs)) as ThreadWorker[];
+    for (const worker of hung) {
+      this.#options.logger.error('a worker thread hangs: its loop does not turn; it is ended', {
+        worker: worker.index,
+      });
+      // No new connection goes there; the place is free again when it has ended.
+      this.#remove(worker);
+      worker.terminate();
+    }
   }
+
+  #onExit(worker: ThreadWorker, livedMs: number): void {
+    invariant(this.#shared !== null, 'memory is there as long as there are workers');
+    this.#remove(worker);
+    giveBackShares(this.#shared, worker.index);
+    if (this.#isEnding) return;
+    const decision = this.#policies[worker.index]!.onDeath(livedMs);
+    if (!decision.restart) {
+      this.#options.logger.error('a worker thread can not be started; it is given up', { worker: worker.index });
+      // Ends the process: whoever supervises it starts it again, or gives up.
+      invariant(
+        this.all.some((other) => other instanceof ThreadWorker) || this.#restarts.size > 0,
+        'no worker thread can be started',
+      );
+      return;
+    }
+    this.#options.logger.error('a worker thread ended; its connections were dropped, another takes its place', {
+      worker: worker.index,
+    });
+    if (decision.delayMs === 0) {
+      this.#replace(worker.index);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer);
+      this.#replace(worker.index);
+    }, decision.delayMs);
+    this.#restarts.add(timer);
+  }
+
+  #replace(index: number): void {
+    if (this.#snapshot === null) return;
+    const worker = this.#newThreadWorker(index);
+    this.all.push(worker);
+    this.#prepare(worker, this.#snapshot, this.#options.responses.load());
+    for (const { socket, listener } of this.#waiting.splice(0)) this.accept(socket, listener);
+  }
+
+  #remove(worker: WorkerHandle): void {
+    const at = this.all.indexOf(worker);
+    if (at !== -1) this.all.splice(at, 1);
+  }
+
+  #keep(socket: Socket, listener: number): void {
+    if (this.#isEnding || this.#waiting.length >= MAX_WAITING) socket.destroy();
+    else this.#waiting.push({ socket, listener });
+  }
+}
+
+function isBetter(worker: WorkerHandle, than: WorkerHandle): boolean {
+  if (worker.isSuspect !== than.isSuspect) return than.isSuspect;
+  return worker.connectionCount < than.connectionCount;
 }

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant } from '../../base/invariant.ts';
+import { startHeartbeat } from '../../runtime/heartbeat.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import type { FromWorker, ToWorker, WorkerThreadData } from './worker-messages.ts';
@@ -33,7 +34,7 @@ const worker = new Worker({
     },
     connectionsChanged: (count) => {
       // The main thread counts a socket when it sends it here: storing `count` would wipe those still on their way.
-      if (count < connectionCount) Atomics.sub(data.connectionCounts, data.index, connectionCount - count);
+      if (count < connectionCount) Atomics.sub(data.shared.connectionCounts, data.index, connectionCount - count);
       connectionCount = count;
     },
   },
@@ -94,6 +95,7 @@ port.on('message', (message: ToWorker) => {
 });
 
 tell({ type: 'ready' });
+startHeartbeat(() => Atomics.add(data.shared.heartbeats, data.index, 1), data.heartbeatIntervalMs);
 
 /** Lines go through the main thread, which owns the output. */
 function portLogger(bound: Record<string, unknown>): Logger {
