@@ -106,6 +106,8 @@ export interface SidecarSettings {
     readonly maxJsonBodyBytes: number;
     /** A request body up to this size is kept until commit, so that it can be sent again. */
     readonly maxReplayBytes: number;
+    /** Bytes per second that a request body must come with after its first time (`clientBodyMs`); 0 = any pace. */
+    readonly minBodyRate: number;
     /** Requests in flight in the whole sidecar; null = no limit. */
     readonly maxInFlight: number | null;
     /** Requests that wait for one of those to end; null = as many as `maxInFlight`. */

@@ -25,7 +25,13 @@ export const TIMEOUTS = {
     60_000,
     'head complete, and each body byte received',
     'next body byte, or body complete',
-    'the time for the whole body',
+    'the time for the whole body (clientBodyMs)',
+  ),
+  clientBodyMs: timeout(
+    60_000,
+    'head complete',
+    'body complete; all that has come earns more time, a second for every limits.min_body_rate bytes',
+    'a body that comes faster than that; its size is limited',
   ),
   clientIdleMs: timeout(
     75_000,
@@ -35,9 +41,15 @@ export const TIMEOUTS = {
   ),
   clientWriteIdleMs: timeout(
     60_000,
-    'the client stops reading while bytes wait for it, and each time it takes some',
+    'the client stops reading while bytes wait for it, and each time it has taken 4 KiB of them',
     'all waiting bytes taken',
     'the time for the whole answer',
+  ),
+  clientLingerMs: timeout(
+    2_000,
+    'last answer of a connection sent, ours is closed for writing',
+    'the client closes its side; what it still sends is read and dropped',
+    'nothing: then the connection is reset',
   ),
   queueWaitMs: timeout(
     2_000,
@@ -75,6 +87,12 @@ export const TIMEOUTS = {
     'a byte of the stream received',
     'next byte of the stream',
     'the length of the whole stream',
+  ),
+  tunnelIdleMs: timeout(
+    600_000,
+    'a Realtime session opened, and each byte in it',
+    'next byte, from either side',
+    'the length of the session',
   ),
   upstreamIdleMs: timeout(
     30_000,

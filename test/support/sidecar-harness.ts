@@ -104,6 +104,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
         maxBodyBytes: 100_000_000,
         maxJsonBodyBytes: 33_554_432,
         maxReplayBytes: 8_388_608,
+        minBodyRate: 1024,
         maxInFlight: null,
         maxQueue: null,
         ...limits,

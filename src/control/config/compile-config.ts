@@ -133,6 +133,7 @@ function sidecarSettings(settings: Settings, masterKeyHash: string | null): Side
       maxBodyBytes: settings.limits.max_body_bytes,
       maxJsonBodyBytes: settings.limits.max_json_body_bytes,
       maxReplayBytes: settings.limits.max_replay_bytes,
+      minBodyRate: settings.limits.min_body_rate,
       maxInFlight: settings.limits.max_in_flight,
       maxQueue: settings.limits.max_queue,
     },

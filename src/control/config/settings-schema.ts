@@ -77,6 +77,13 @@ const limitsSchema = z.strictObject({
     unit: 'bytes',
     default: String(8 * MEBIBYTE),
   }),
+  min_body_rate: setting(integer(0, MEBIBYTE), {
+    description:
+      'A request body that has not come whole within timeouts.client_body must have come this fast. Else: 408. ' +
+      '0 = any pace, as long as no pause is longer than timeouts.client_body_idle.',
+    unit: 'bytes per second',
+    default: '1024',
+  }),
   max_in_flight: setting(integer(1, 1_000_000), {
     description:
       'Most requests in flight at providers, all threads together. Beyond it a few wait (max_queue) and the rest gets ' +

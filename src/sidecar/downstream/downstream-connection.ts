@@ -1,41 +1,35 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { asBytes, type Bytes } from '../../base/bytes.ts';
+import type { Bytes } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { JsonObjectScanner } from '../../base/json-object-scanner.ts';
 import type { TimeoutName } from '../../contract/timeouts.ts';
-import { errorBody, gatewayError, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
-import { JsonReplyReader } from '../../domain/reply/json-reply-reader.ts';
-import { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
+import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { REQUEST_KEYS } from '../../domain/request/request-fields.ts';
 import type { ParserLimits } from '../../http1/limits.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
-import type { ParseFailure } from '../../http1/refusals.ts';
 import { RequestParser } from '../../http1/request-parser.ts';
-import { statusLine } from '../../http1/serializer.ts';
+import { checkDeadlines } from '../exchange/check-deadlines.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
 import { findRoute } from '../exchange/route.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
-import { adoptSocket } from './adopt-socket.ts';
-
-/** What a client may send ahead while a request of its is worked on; beyond it reading stops. */
-const MAX_AHEAD_BYTES = 64 * 1024;
-
-/** After the last answer on a connection that is to close, what still arrives is read and dropped for so long. */
-const LINGER_MS = 2_000;
+import { ClientInput } from './client-input.ts';
+import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
+import { earlyRefusal, malformedError } from './early-refusal.ts';
+import { ReplyReaders } from './reply-readers.ts';
+import { WriteProgress } from './write-progress.ts';
 
 /** A connection that a busy client keeps is used more often than this. */
 const UNUSED_MS = 500;
 
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
-
-/** From here on memory of its own for a read is worth avoiding. */
-const LARGE_READ_BYTES = 16 * 1024;
-
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+const NOT_READY: GatewayError = {
+  ...gatewayError('not_ready', 'No configuration has arrived yet.'),
+  retryAfterSeconds: 1,
+};
 const HEAD_TIMED_OUT = gatewayError('client_timeout', 'the request head did not arrive in time');
 const BODY_TIMED_OUT = gatewayError('client_timeout', 'the request body did not arrive in time');
 
@@ -43,10 +37,11 @@ const BODY_TIMED_OUT = gatewayError('client_timeout', 'the request body did not 
  * One client's connection. Requests on it are worked on one at a time, in order; bytes of later ones wait. What the
  * connection waits for is in `#waitingFor`, and the worker's tick compares `deadlineMs`: no timer object anywhere.
  */
-export class DownstreamConnection {
+export class DownstreamConnection implements ClientSocketOwner {
   readonly socket: Socket;
   readonly worker: WorkerContext;
   readonly parser: RequestParser;
+  readonly replies: ReplyReaders = new ReplyReaders();
   exchange: Exchange | null = null;
   /** Monotonic ms at which the bytes being worked on were delivered. */
   deliveredMs: number;
@@ -54,12 +49,8 @@ export class DownstreamConnection {
   deadlineMs = Infinity;
 
   #waitingFor: TimeoutName = 'clientHeadMs';
-  #input: Bytes | null = null;
-  #inputAt = 0;
-  /** `#input` is memory that will be read to again: gone when this read has been worked through. */
-  #inputIsLent = false;
-  /** What the socket reads to: the worker's read buffer, or for the middle of a large body the place where it lies. */
-  #readTarget: Bytes;
+  readonly #input: ClientInput = new ClientInput();
+  readonly #writes: WriteProgress = new WriteProgress();
   /** Of a request that was answered before it was whole: the socket may be reading to its memory. */
   #unfinishedBody: RequestBody | null = null;
   /** Takes all bytes once the connection is a tunnel. */
@@ -68,16 +59,14 @@ export class DownstreamConnection {
   #closing = false;
   #gone = false;
   #paused = false;
+  /** Some of what was given to the socket is not with the kernel yet. */
   #blocked = false;
+  /** Far more was sent ahead than is kept: what comes is dropped, the answer being made is the last. */
+  #deaf = false;
   /** Runs once when the socket is closed, whatever closed it. */
   readonly #onGone: (connection: DownstreamConnection) => void;
 
   readonly #scanner: JsonObjectScanner = new JsonObjectScanner(REQUEST_KEYS);
-  #jsonReader: JsonReplyReader | null = null;
-  #streamReader: StreamReplyReader | null = null;
-  /** JSON source of the model named last on this connection: nearly always the same one. */
-  #modelName = '';
-  #modelSource: Bytes | null = null;
 
   constructor(
     accepted: Socket,
@@ -85,26 +74,13 @@ export class DownstreamConnection {
     limits: ParserLimits,
     onGone: (connection: DownstreamConnection) => void,
   ) {
-    this.worker = worker; // first: `nextReadTarget` is asked at once
-    this.#readTarget = worker.slab.readBuffer;
-    const socket =
-      adoptSocket(
-        accepted,
-        () => this.#nextReadTarget(),
-        (length) => {
-          this.#onRead(length);
-        },
-      ) ?? accepted;
+    this.worker = worker; // first: where to read to is asked at once
+    const { socket } = new ClientSocket(accepted, worker.slab, this);
     this.socket = socket;
     this.parser = new RequestParser(limits);
     this.#onGone = onGone;
     this.deliveredMs = performance.now();
     socket.setNoDelay(true);
-    if (socket === accepted) {
-      socket.on('data', (chunk: Buffer) => {
-        this.#onData(asBytes(chunk), false);
-      });
-    }
     socket.on('drain', () => {
       this.#onDrain();
     });
@@ -126,7 +102,7 @@ export class DownstreamConnection {
     const ready = sendOutgoing(this.socket, outgoing);
     if (!ready && !this.#blocked) {
       this.#blocked = true;
-      this.#wait('clientWriteIdleMs', performance.now());
+      this.#waitForReader();
     }
     return ready;
   }
@@ -165,24 +141,21 @@ export class DownstreamConnection {
 
   /** Called by the worker's tick. */
   onTick(nowMs: number): void {
-    if (this.deadlineMs <= nowMs) this.#onDeadline();
-    const { exchange } = this;
-    if (exchange === null || exchange.state !== 'forwarding') return;
-    if (exchange.attemptDeadlineMs <= nowMs || exchange.callDeadlineMs <= nowMs) {
-      const isCall = exchange.callDeadlineMs <= nowMs;
-      exchange.attemptDeadlineMs = Infinity;
-      if (isCall) {
-        exchange.callDeadlineMs = Infinity;
-        exchange.numRetries = -1;
-        exchange.fallbacks = [];
-      }
-      exchange.attempt?.onTimeout();
+    if (
+      this.deadlineMs !== Infinity &&
+      this.#waitingFor === 'clientWriteIdleMs' &&
+      this.#writes.hasMoved(this.socket)
+    ) {
+      this.#wait('clientWriteIdleMs', nowMs);
     }
+    if (this.deadlineMs <= nowMs) this.#onDeadline();
+    if (this.#paused) this.#readOn();
+    if (this.exchange !== null) checkDeadlines(this.exchange, nowMs);
   }
 
   /** No request is being worked on and none has begun to arrive: closing now loses nothing. */
   get isIdle(): boolean {
-    return this.exchange === null && this.#input === null && this.parser.isIdle();
+    return this.exchange === null && this.#input.bytes === null && this.parser.isIdle();
   }
 
   destroy(): void {
@@ -197,96 +170,32 @@ export class DownstreamConnection {
     if (this.isIdle && nowMs - this.deliveredMs >= UNUSED_MS) this.#close();
   }
 
-  jsonReader(): JsonReplyReader {
-    this.#jsonReader ??= new JsonReplyReader();
-    return this.#jsonReader;
-  }
-
-  streamReader(): StreamReplyReader {
-    this.#streamReader ??= new StreamReplyReader();
-    return this.#streamReader;
-  }
-
-  modelSource(model: string): Bytes {
-    if (this.#modelSource === null || this.#modelName !== model) {
-      this.#modelName = model;
-      this.#modelSource = asBytes(Buffer.from(JSON.stringify(model), 'utf8'));
-    }
-    return this.#modelSource;
-  }
-
   /** From here on `take` gets the client's bytes, which it may keep; answers what had been read ahead. */
   becomeTunnel(take: (chunk: Bytes) => void): Bytes | null {
-    const rest = this.#input === null ? null : this.#input.subarray(this.#inputAt);
-    this.#input = null;
     this.#tunnel = take;
+    this.#paused = false; // from here on the tunnel's
     this.socket.removeAllListeners('drain');
     this.socket.removeAllListeners('end');
     this.deadlineMs = Infinity;
-    return rest;
+    return this.#input.takeRest();
   }
 
-  /**
-   * `length` bytes lie in the worker's read buffer, until this returns. Body bytes are copied to where the body lies;
-   * all else gets memory of its own.
-   */
-  #onRead(length: number): void {
-    const { slab } = this.worker;
-    if (this.#readTarget !== slab.readBuffer) {
-      this.#onData(this.#readTarget.subarray(0, length), true);
-      return;
-    }
-    let at = 0;
-    if (length >= LARGE_READ_BYTES && !this.#isReadingBody()) {
-      // A head with much of its body behind it: only the head needs memory of its own.
-      const headEnd = slab.readBuffer.indexOf(HEAD_END);
-      if (headEnd === -1 || headEnd + HEAD_END.length >= length) {
-        this.#onData(slab.take(length), false);
-        return;
-      }
-      at = headEnd + HEAD_END.length;
-      this.#onData(slab.take(at), false);
-    }
-    if (this.#isReadingBody()) this.#onData(asBytes(slab.readBuffer.subarray(at, length)), true);
-    else this.#onData(at === 0 ? slab.take(length) : asBytes(Buffer.from(slab.readBuffer.subarray(at, length))), false);
-  }
-
-  #nextReadTarget(): Bytes {
-    const { exchange, worker } = this;
-    this.#readTarget = worker.slab.readBuffer;
-    if (exchange !== null && exchange.refusal === null && this.#isReadingBody()) {
-      const leftBytes = exchange.head.contentLength - exchange.body.length;
-      if (leftBytes >= LARGE_READ_BYTES) this.#readTarget = exchange.body.readTarget(leftBytes);
-    }
-    return this.#readTarget;
-  }
-
-  #isReadingBody(): boolean {
+  bodyBeingRead(): Exchange | null {
     const { exchange } = this;
-    return this.#input === null && exchange !== null && exchange.state === 'reading' && !exchange.requestComplete;
+    if (exchange === null || this.#input.bytes !== null) return null;
+    return exchange.state === 'reading' && !exchange.requestComplete ? exchange : null;
   }
 
-  #onData(chunk: Bytes, isLent: boolean): void {
+  onInput(chunk: Bytes, isLent: boolean): void {
     if (this.#tunnel !== null) {
       this.#tunnel(chunk);
       return;
     }
     this.deliveredMs = performance.now();
-    if (this.#closing) return; // lingering: read and dropped
-    if (this.#input === null) {
-      this.#input = chunk;
-      this.#inputAt = 0;
-      this.#inputIsLent = isLent;
-    } else {
-      this.#input = asBytes(Buffer.concat([this.#input.subarray(this.#inputAt), chunk]));
-      this.#inputAt = 0;
-    }
+    if (this.#closing || this.#deaf) return; // read and dropped
+    this.#input.add(chunk, isLent);
     this.#run();
-    if (this.#inputIsLent && this.#input !== null) {
-      this.#input = asBytes(Buffer.from(this.#input.subarray(this.#inputAt)));
-      this.#inputAt = 0;
-    }
-    this.#inputIsLent = false;
+    this.#input.keep();
   }
 
   /** Works through the input until it is used up or a request has to be answered first. */
@@ -294,7 +203,7 @@ export class DownstreamConnection {
     if (this.#running || this.#gone) return;
     this.#running = true;
     try {
-      while (this.#input !== null && !this.#isBusy()) this.#step(this.#input);
+      while (this.#input.bytes !== null && !this.#isBusy()) this.#step(this.#input.bytes);
     } catch (error) {
       this.worker.onFault(error);
       this.destroy();
@@ -317,26 +226,27 @@ export class DownstreamConnection {
     return exchange.requestComplete || exchange.state === 'waiting-for-key';
   }
 
-  #step(input: Bytes): void {
+  #step(bytes: Bytes): void {
     const { parser } = this;
-    this.#inputAt = parser.next(input, this.#inputAt, input.length);
+    const input = this.#input;
+    input.at = parser.next(bytes, input.at, bytes.length);
     switch (parser.event) {
       case ParserEvent.NeedMore:
-        this.#input = null;
+        input.drop();
         return;
       case ParserEvent.Head:
         this.#begin();
         return;
       case ParserEvent.Body:
-        onBody(this.exchange!, input, parser, this.#inputIsLent);
+        onBody(this.exchange!, bytes, parser, input.isLent);
         return;
       case ParserEvent.End:
-        if (this.#inputAt === input.length) this.#input = null;
+        if (input.at === bytes.length) input.drop();
         this.deadlineMs = Infinity;
         onEnd(this.exchange!);
         return;
       case ParserEvent.Error:
-        this.#input = null;
+        input.drop();
         this.#refuseMalformed(malformedError(parser.error!));
         return;
       default:
@@ -348,7 +258,7 @@ export class DownstreamConnection {
     const { worker, parser } = this;
     invariant(this.exchange === null, 'one request at a time');
     if (worker.snapshot === null) {
-      this.#refuseMalformed(gatewayError('not_ready', 'No configuration has arrived yet.'));
+      this.#refuseMalformed(NOT_READY);
       return;
     }
     this.exchange = new Exchange(this, worker.snapshot, findRoute(parser.head.path), this.#scanner);
@@ -364,14 +274,43 @@ export class DownstreamConnection {
       if (isAwaited && this.#waitingFor !== 'clientHeadMs') this.#wait('clientHeadMs', this.deliveredMs);
     } else if (!exchange.requestComplete) {
       if (exchange.state === 'waiting-for-key') this.deadlineMs = Infinity;
-      else this.#wait('clientBodyIdleMs', this.deliveredMs);
+      else this.#waitForBody(exchange);
     }
-    const ahead = this.#input === null ? 0 : this.#input.length - this.#inputAt;
-    const mustPause = ahead > MAX_AHEAD_BYTES; // while paused, its leaving goes unseen
+    const { pace } = this.#input;
+    if (pace === 'to-drop') this.#stopListening();
+    const mustPause = pace === 'by-tick';
     if (mustPause === this.#paused) return;
     this.#paused = mustPause;
     if (mustPause) this.socket.pause();
     else this.socket.resume();
+  }
+
+  /** The next byte in time, and all of them at a pace that a slow line keeps and a client that means harm does not. */
+  #waitForBody(exchange: Exchange): void {
+    const { timeouts, limits } = exchange.snapshot.settings;
+    this.#wait('clientBodyIdleMs', this.deliveredMs);
+    if (limits.minBodyRate === 0) return;
+    const earnedMs = (exchange.body.length / limits.minBodyRate) * 1000;
+    this.deadlineMs = Math.min(this.deadlineMs, exchange.startedMs + timeouts.clientBodyMs + earnedMs);
+  }
+
+  #waitForReader(): void {
+    this.#writes.begin(this.socket);
+    this.#wait('clientWriteIdleMs', performance.now());
+  }
+
+  /** A client that ran ahead: one more read, since whether it has left is seen only so. */
+  #readOn(): void {
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  #stopListening(): void {
+    this.#input.drop();
+    this.#deaf = true;
+    // Without a request in progress it sends, and does not read what it got before.
+    if (this.exchange === null) this.destroy();
+    else this.exchange.keepAlive = false;
   }
 
   #wait(name: TimeoutName, fromMs: number): void {
@@ -403,15 +342,7 @@ export class DownstreamConnection {
       return;
     }
     this.worker.metrics.refusedBeforeAuthentication.add(1);
-    const body = errorBody(error, 'openai');
-    const retry = error.name === 'not_ready' ? 'retry-after: 1\r\n' : '';
-    this.send({
-      head:
-        `${statusLine(errorStatus(error))}content-type: application/json\r\nx-slipstream-error: ${error.name}\r\n${retry}` +
-        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`,
-      parts: [asBytes(Buffer.from(body, 'utf8'))],
-      tail: '',
-    });
+    this.send(earlyRefusal(error));
     this.#close();
   }
 
@@ -422,9 +353,9 @@ export class DownstreamConnection {
   #close(): void {
     if (this.#gone || this.#closing) return;
     this.#closing = true;
-    this.#input = null;
-    this.#wait('clientWriteIdleMs', performance.now());
-    if (this.#paused) this.socket.resume();
+    this.#input.drop();
+    this.#waitForReader();
+    if (this.#paused) this.#readOn();
     this.socket.end(() => {
       this.#linger();
     });
@@ -433,8 +364,7 @@ export class DownstreamConnection {
   /** The client has our FIN, or will have it when it has read what lies before it. */
   #linger(): void {
     if (this.#gone) return;
-    this.#waitingFor = 'clientIdleMs';
-    this.deadlineMs = performance.now() + LINGER_MS;
+    this.#wait('clientLingerMs', performance.now());
   }
 
   #onDrain(): void {
@@ -458,16 +388,10 @@ export class DownstreamConnection {
   #onClose(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#input = null;
+    this.#input.drop();
     this.deadlineMs = Infinity;
     const { exchange } = this;
-    if (
-      exchange !== null &&
-      (exchange.state === 'forwarding' ||
-        exchange.state === 'reading' ||
-        exchange.state === 'waiting-for-key' ||
-        exchange.state === 'queued')
-    ) {
+    if (exchange !== null && exchange.state !== 'recording' && exchange.state !== 'done') {
       exchange.attempt?.cancel();
       this.worker.metrics.clientGone.add(1);
       if (!exchange.committed) exchange.status = 0;
@@ -476,9 +400,4 @@ export class DownstreamConnection {
     this.#unfinishedBody?.recycle();
     this.#onGone(this);
   }
-}
-
-/** The parser's rules know the status better than the table: 501 for another coding, 414 for a long target. */
-function malformedError({ name, message, status }: ParseFailure): GatewayError {
-  return { ...gatewayError(name, message), status };
 }

@@ -15,6 +15,7 @@ import { answerRefusedCredential } from './attempt.ts';
 import { firstChoice } from './next-choice.ts';
 import { ReplyRelay } from './reply-relay.ts';
 
+const KEEP_ALIVE_MS = 60_000;
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 /** `/v1/realtime`: an authenticated WebSocket upgrade becomes a tunnel to a deployment of the model in `?model=`. */
@@ -102,6 +103,11 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   }
 
   onTimeout(): void {
+    if (this.#open) {
+      this.cancel();
+      this.#exchange.endTunnel('idle');
+      return;
+    }
     this.#fail(gatewayError('upstream_timeout', 'the provider did not open the connection in time'));
   }
 
@@ -204,17 +210,28 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     socket.on('end', () => {
       socket.destroy();
     });
+    // A session may be silent for long; a machine that is gone without a word is noticed by these.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.resume();
+    this.#renew();
   }
 
   #toClient(chunk: Bytes): void {
     this.#exchange.responseBytes += chunk.length;
+    this.#renew();
     if (!this.#exchange.connection.socket.write(chunk)) this.#connection?.pause();
   }
 
   #toUpstream(chunk: Bytes): void {
     this.#exchange.body.length += chunk.length;
+    this.#renew();
     if (this.#connection?.write(chunk) === false) this.#exchange.connection.socket.pause();
+  }
+
+  /** A byte went one way or the other. */
+  #renew(): void {
+    const exchange = this.#exchange;
+    exchange.attemptDeadlineMs = performance.now() + exchange.snapshot.settings.timeouts.tunnelIdleMs;
   }
 
   /** The provider does not open the tunnel: its answer is the client's. */

@@ -57,8 +57,8 @@ export class ReplyRelay {
     this.mode = isPlain && shape !== null ? relayMode(head, isOk) : 'raw';
     this.#encoded = !isPlain && isOk && shape !== null ? new EncodedReplyCopy(encoding, head, shape) : null;
     this.#replyModel = replyModel(exchange);
-    this.#json = this.mode === 'json' ? exchange.connection.jsonReader() : null;
-    this.#events = this.mode === 'events' ? exchange.connection.streamReader() : null;
+    this.#json = this.mode === 'json' ? exchange.connection.replies.json() : null;
+    this.#events = this.mode === 'events' ? exchange.connection.replies.stream() : null;
     this.#json?.reset(shape ?? 'none');
     this.#events?.reset({
       shape: shape ?? 'none',
@@ -248,7 +248,7 @@ function relayMode(head: ResponseHead, isOk: boolean): RelayMode {
 function replyModel(exchange: Exchange): Bytes | null {
   if (exchange.snapshot.settings.replyModel !== 'requested') return null;
   if (exchange.model === null || exchange.fallbackCount > 0) return null;
-  return exchange.connection.modelSource(exchange.model);
+  return exchange.connection.replies.modelSource(exchange.model);
 }
 
 /** Appends bytes `[start, end)` of `parts`, taken as one sequence, to `out`. */
