@@ -1,4 +1,5 @@
 import type { WireFamily } from '../domain/endpoints.ts';
+import type { RoutingStrategy } from '../domain/routing/routing-strategy.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
@@ -57,6 +58,10 @@ export interface DeploymentSpec {
   readonly order: number;
   readonly rpm: number | null;
   readonly tpm: number | null;
+  /** What requests may ask for by tag; `default` is for those that ask for nothing. */
+  readonly tags: readonly string[];
+  /** Regular expressions looked for in `User-Agent: <value>`: requests they match are as if tagged. */
+  readonly tagPatterns: readonly string[];
   /** Whole call, ms; null = settings. */
   readonly timeoutMs: number | null;
   /** First event of a stream, ms; null = settings. */
@@ -95,6 +100,32 @@ export interface OriginSpec {
   readonly maxConnections: number;
 }
 
+export interface StrategySpec {
+  readonly name: RoutingStrategy;
+  /** A deployment that gave no sample for so long is as one never tried, ms. */
+  readonly latencyTtlMs: number;
+  /** Share of the lowest latency by which others may be slower and still be chosen. */
+  readonly latencyBuffer: number;
+}
+
+export interface RoutingSettings {
+  readonly strategy: StrategySpec;
+  /** By model group, instead of `strategy`. */
+  readonly groupStrategies: Readonly<Record<string, StrategySpec>>;
+  /** `any`: one tag in common with a deployment is enough; `all`: it must have every tag of the request. */
+  readonly tagFiltering: 'off' | 'any' | 'all';
+  readonly affinity: {
+    /** One session, one deployment. */
+    readonly session: boolean;
+    /** One virtual key, one deployment. */
+    readonly key: boolean;
+    /** Requests whose prompts begin with the same so many bytes go to one deployment; 0 = off. */
+    readonly prefixBytes: number;
+    /** … unless it has so many times its share of the requests in progress. */
+    readonly prefixSpill: number;
+  };
+}
+
 export interface SidecarSettings {
   /** Worker threads; read at start only. */
   readonly threads: number;
@@ -115,6 +146,7 @@ export interface SidecarSettings {
   };
   readonly numRetries: number;
   readonly maxFallbacks: number;
+  readonly routing: RoutingSettings;
   /** `requested`: the reply's `model` is the name the client used. */
   readonly replyModel: 'requested' | 'upstream';
   /** Provider headers are echoed as `llm_provider-<name>` too. */

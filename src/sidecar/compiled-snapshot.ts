@@ -3,11 +3,13 @@ import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '.
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
+import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
+import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
 import type { UpstreamPool } from './upstream/upstream-pool.ts';
 import type { UpstreamPools } from './upstream/upstream-pools.ts';
 
 /** A deployment with all that a request needs precomputed: pool, request heads, header mask, texts. */
-export interface CompiledDeployment {
+export interface CompiledDeployment extends LoadedDeployment {
   readonly spec: DeploymentSpec;
   readonly weight: number;
   readonly order: number;
@@ -33,8 +35,7 @@ export interface CompiledGroup {
   readonly family: WireFamily;
   /** Ascending by `order`. */
   readonly deployments: readonly CompiledDeployment[];
-  /** By place in `deployments`. */
-  readonly weights: Float64Array;
+  readonly selection: CompiledSelection;
   /** Group names to try in turn after this one. */
   readonly fallbacks: readonly string[];
   /** `"group":…` of the usage event. */
@@ -90,11 +91,11 @@ export const ForwardRule = {
   Look: 2,
 } as const;
 
-/** Builds the frozen form that requests use. Pools are taken from `pools`, so they outlive snapshots. */
-export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools): CompiledSnapshot {
+/** Builds the frozen form that requests use. Pools and load are found by name in `pools` and `load`, so they outlive it. */
+export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools, load: DeploymentLoad): CompiledSnapshot {
   const deployments = new Map<string, CompiledDeployment>();
   for (const spec of snapshot.deployments) {
-    deployments.set(spec.id, compileDeployment(spec, pools.poolFor(spec.origin), snapshot.settings));
+    deployments.set(spec.id, compileDeployment(spec, pools.poolFor(spec.origin), snapshot.settings, load));
   }
   const compile = (group: ModelGroupSpec): CompiledGroup => compileGroup(group, deployments, snapshot);
   const hash = snapshot.settings.masterKeyHash;
@@ -142,13 +143,18 @@ function compileGroup(
     name: group.name,
     family: members[0]?.spec.family ?? 'openai',
     deployments: Object.freeze(members),
-    weights: Float64Array.from(members, (member) => member.weight),
+    selection: compileSelection(group, members, snapshot.settings.routing),
     fallbacks: Object.freeze(fallbacks.slice(0, snapshot.settings.maxFallbacks)),
     eventPart: `"group":${JSON.stringify(group.name)}`,
   });
 }
 
-function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: SidecarSettings): CompiledDeployment {
+function compileDeployment(
+  spec: DeploymentSpec,
+  pool: UpstreamPool,
+  settings: SidecarSettings,
+  load: DeploymentLoad,
+): CompiledDeployment {
   const headerBlock = compileHeaderBlock(spec);
   const heads = {} as Record<EndpointName, string>;
   for (const name of ENDPOINT_NAMES) {
@@ -170,6 +176,7 @@ function compileDeployment(spec: DeploymentSpec, pool: UpstreamPool, settings: S
     answerHeaders:
       `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
       `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
+    ...compileLoad(spec.id, strategyOf(settings.routing, spec.groupName), load),
     eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
   });
 }

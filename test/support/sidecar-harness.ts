@@ -7,7 +7,12 @@ import { CONTROL_PROTOCOL, type ToControl, type ToSidecar } from '../../src/cont
 import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
 import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
 import type { KeyRecord } from '../../src/contract/key-record.ts';
-import { SNAPSHOT_FORMAT, type DeploymentSpec, type Snapshot } from '../../src/contract/snapshot.ts';
+import {
+  SNAPSHOT_FORMAT,
+  type DeploymentSpec,
+  type RoutingSettings,
+  type Snapshot,
+} from '../../src/contract/snapshot.ts';
 import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -37,6 +42,14 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
+/** Routing as it is when nothing is configured. */
+export const ROUTING: RoutingSettings = {
+  strategy: { name: 'simple-shuffle', latencyTtlMs: 3_600_000, latencyBuffer: 0 },
+  groupStrategies: {},
+  tagFiltering: 'off',
+  affinity: { session: false, key: false, prefixBytes: 0, prefixSpill: 1.5 },
+};
+
 /** A deployment of `groupName` at 127.0.0.1:`port`. */
 export function deployment(groupName: string, port: number, rest: Partial<DeploymentSpec> = {}): DeploymentSpec {
   return {
@@ -62,6 +75,8 @@ export function deployment(groupName: string, port: number, rest: Partial<Deploy
     order: 0,
     rpm: null,
     tpm: null,
+    tags: [],
+    tagPatterns: [],
     timeoutMs: null,
     streamTimeoutMs: null,
     injectsUsage: true,
@@ -111,6 +126,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
       },
       numRetries: 2,
       maxFallbacks: 5,
+      routing: ROUTING,
       replyModel: 'requested',
       echoProviderHeaders: true,
       forwardClientHeaders: false,

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { KeyRecord } from '../../contract/key-record.ts';
-import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
+import {
+  type DeploymentSpec,
+  type RoutingSettings,
+  type SidecarSettings,
+  type Snapshot,
+  SNAPSHOT_FORMAT,
+} from '../../contract/snapshot.ts';
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
 import { compileKeys, reportIssues } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
+import { compileStrategies } from './compile-strategies.ts';
 import { compileAliases, compileFallbacks, compileGroups, finishDeployments } from './compile-routing.ts';
 import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -54,11 +61,13 @@ export function compileConfig(
   const drafts = compileModelList(context);
   const deployments = finishDeployments(drafts, context);
   const masterKeyHash = masterKey === null ? null : hashKey(masterKey);
+  const names = compileNames(deployments, context);
+  const routing = compileStrategies([...names.groups, ...names.wildcards], context);
   const content: Omit<Snapshot, 'version' | 'createdAtMs'> = {
     format: SNAPSHOT_FORMAT,
-    settings: sidecarSettings(settings.values, masterKeyHash),
+    settings: sidecarSettings(settings.values, masterKeyHash, routing),
     deployments,
-    ...compileNames(deployments, context),
+    ...names,
   };
   return {
     snapshot: { ...content, version: versionOf(content), createdAtMs: nowMs },
@@ -121,7 +130,7 @@ function compileModelList(context: CompileContext): DeploymentDraft[] {
   return drafts;
 }
 
-function sidecarSettings(settings: Settings, masterKeyHash: string | null): SidecarSettings {
+function sidecarSettings(settings: Settings, masterKeyHash: string | null, routing: RoutingSettings): SidecarSettings {
   return {
     threads: settings.threads,
     timeouts: Object.fromEntries(
@@ -139,6 +148,7 @@ function sidecarSettings(settings: Settings, masterKeyHash: string | null): Side
     },
     numRetries: settings.num_retries,
     maxFallbacks: settings.max_fallbacks,
+    routing,
     replyModel: settings.reply_model,
     echoProviderHeaders: settings.echo_provider_headers,
     forwardClientHeaders: settings.forward_client_headers,

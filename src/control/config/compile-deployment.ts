@@ -66,6 +66,8 @@ export function compileDeployments(
         defaultHeaders: provider.spec.family === 'anthropic' ? [['anthropic-version', DEFAULT_ANTHROPIC_VERSION]] : [],
         rpm: params.rpm ?? null,
         tpm: params.tpm ?? null,
+        tags: params.tags ?? [],
+        tagPatterns: compilePatterns(params.tag_regex ?? [], report),
         timeoutMs: params.timeout ?? null,
         streamTimeoutMs: params.stream_timeout ?? null,
         injectsUsage: params.inject_stream_usage ?? context.settings.inject_stream_usage,
@@ -180,6 +182,20 @@ function compileHeaders(
   }
   const own: HeaderList = organization === null ? [] : [['openai-organization', organization]];
   return mergeHeaders(compileCredential(params, provider, report), own, extra);
+}
+
+/** LiteLLM skips a pattern that is not valid, which would send its requests elsewhere in silence. */
+function compilePatterns(patterns: readonly string[], report: EntryReport): readonly string[] {
+  if (!patterns.every(isPattern)) report.error(['litellm_params', 'tag_regex'], 'is not a regular expression');
+  return patterns;
+}
+
+function isPattern(source: string): boolean {
+  try {
+    return new RegExp(source) instanceof RegExp;
+  } catch {
+    return false;
+  }
 }
 
 function compileCredential(params: LitellmParams, provider: ResolvedProvider, report: EntryReport): HeaderList {

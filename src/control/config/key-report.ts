@@ -3,6 +3,7 @@ import type { Findings, Position, WarningKind } from './findings.ts';
 import { LITELLM_KEYS, LITELLM_SECTIONS, type LitellmSection } from './litellm-keys.ts';
 import { litellmParamsSchema, modelEntrySchema, modelInfoSchema, ROUTING_KEYS } from './litellm-schema.ts';
 import { SETTING_LEAVES } from './resolve-settings.ts';
+import { isUnsupportedStrategy } from './strategy-names.ts';
 
 export type KeyStatus = 'honoured' | Exclude<WarningKind, 'other'>;
 
@@ -21,8 +22,6 @@ const SECTION_KEYS = ['litellm_settings', 'general_settings', 'router_settings']
 const TOP_LEVEL = ['model_list', 'include', 'environment_variables', 'slipstream', ...SECTION_KEYS];
 /** Router keys may stand in either of these. */
 const ROUTER_SECTIONS: readonly LitellmSection[] = ['router_settings', 'litellm_settings'];
-/** The only one there is: naming it asks for nothing. */
-const ONLY_STRATEGY = 'simple-shuffle';
 
 /** Every key outside `slipstream:`, in the order of the file, with what becomes of it. */
 export function reportKeys(root: MapNode): KeyReport[] {
@@ -63,11 +62,10 @@ export function warnUnhonoured(reports: readonly KeyReport[], findings: Findings
 type KeyVerdict = Pick<KeyReport, 'status' | 'note'>;
 
 function verdictOf(section: LitellmSection, key: string, value: ConfigNode): KeyVerdict {
-  if (isHonoured(section, key)) return { status: 'honoured', note: '' };
-  if (key === 'routing_strategy' && ROUTER_SECTIONS.includes(section)) {
-    const isOurs = value.kind === 'scalar' && value.text === ONLY_STRATEGY;
-    return { status: isOurs ? 'honoured' : 'unsupported', note: isOurs ? '' : `only ${ONLY_STRATEGY} in this version` };
+  if (key === 'routing_strategy' && value.kind === 'scalar' && isUnsupportedStrategy(value.text)) {
+    return { status: 'unsupported', note: `${value.text} is not in this version: simple-shuffle is used` };
   }
+  if (isHonoured(section, key)) return { status: 'honoured', note: '' };
   const sections = ROUTER_SECTIONS.includes(section) ? ROUTER_SECTIONS : [section];
   for (const name of [section, ...sections]) {
     const known = LITELLM_KEYS[name].get(key);
@@ -91,11 +89,16 @@ function isHonoured(section: LitellmSection, key: string): boolean {
     case 'general_settings':
       return (
         (section !== 'general_settings' && key in ROUTING_KEYS) ||
-        SETTING_LEAVES.some((leaf) => leaf.meta.litellm?.includes(`${section}.${key}`) === true)
+        SETTING_LEAVES.some((leaf) => isOrIn(leaf.meta.litellm ?? [], `${section}.${key}`))
       );
     default:
       return section satisfies never;
   }
+}
+
+/** One of `paths`, or a map that holds one of them. */
+function isOrIn(paths: readonly string[], path: string): boolean {
+  return paths.some((known) => known === path || known.startsWith(`${path}.`));
 }
 
 /** A key that stands in the wrong place is the commonest slip. */

@@ -36,7 +36,6 @@ const NO_JWT = 'only the master key and virtual keys authenticate in this versio
 const NO_HEALTH_CHECKS = 'no background health checks in this version';
 const NO_MERGING = 'parameters of a deployment are not merged into requests in this version';
 const NO_CLOUD = 'this provider needs an adapter that this version lacks';
-const NO_TAGS = 'no routing by tags in this version';
 const NO_PYTHON = 'Python code cannot run here';
 const NO_COOLDOWN = 'failing deployments are not rested in this version';
 const NO_PRIORITY = 'no queues or priorities in this version';
@@ -79,7 +78,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        input_cost_per_token_above_200k_tokens output_cost_per_token_above_200k_tokens
        input_cost_per_token_batches output_cost_per_token_batches output_cost_per_reasoning_token`,
     ),
-    ...unsupported(NO_TAGS, 'tags tag_regex'),
     ...unsupported('limits of deployments only weight the choice in this version', 'max_parallel_requests itpm otpm'),
     ...unsupported(NO_COOLDOWN, 'cooldown_time'),
     ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),
@@ -208,10 +206,7 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
   router_settings: new Map([
     ...ignored(UNCHANGED, 'drop_params'),
     ...ignored(OURS, 'client_ttl polling_interval set_verbose debug_level'),
-    ...unsupported(
-      'only simple-shuffle in this version',
-      'routing_strategy_args routing_groups enable_weighted_failover',
-    ),
+    ...unsupported('a failed attempt goes to another deployment by the same strategy', 'enable_weighted_failover'),
     ...unsupported(
       'each machine counts for itself in this version',
       'redis_host redis_port redis_password redis_url redis_db redis_ssl',
@@ -227,10 +222,10 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...unsupported(NO_COOLDOWN, 'allowed_fails cooldown_time disable_cooldowns allowed_fails_policy'),
     ...unsupported(
       'this feature is not in this version',
-      `enable_pre_call_checks enable_pre_call_check optional_pre_call_checks deployment_affinity_ttl_seconds
+      `enable_pre_call_checks enable_pre_call_check 
        ttft_timeout default_litellm_params assistants_config`,
     ),
-    ...unsupported(NO_TAGS, 'enable_tag_filtering tag_filtering_match_any'),
+    ...ignored('affinity needs no memory, so none is forgotten', 'deployment_affinity_ttl_seconds'),
     ...unsupported(NO_BUDGETS, 'provider_budget_config'),
     ...unsupported(NO_PRIORITY, 'default_max_parallel_requests default_priority'),
     ...unsupported(NO_CACHE, 'cache_responses cache_kwargs caching_groups'),

@@ -66,6 +66,14 @@ export const litellmParamsSchema = z.object({
     description: 'Tokens per minute that the provider grants; weights the choice.',
     default: null,
   }),
+  tags: setting(texts().optional(), {
+    description: 'With tag filtering: what requests may ask for. `default`: for those that ask for nothing.',
+    default: null,
+  }),
+  tag_regex: setting(texts().optional(), {
+    description: 'With tag filtering: patterns looked for in `User-Agent: <value>`; what matches is as if tagged.',
+    default: null,
+  }),
   input_cost_per_token: price('Price of an input token.'),
   output_cost_per_token: price('Price of an output token.'),
   cache_read_input_token_cost: price("Price of an input token read from the provider's prompt cache."),
@@ -112,5 +120,8 @@ export type LitellmParams = ModelEntry['litellm_params'];
 export const ROUTING_KEYS: Readonly<Record<string, string>> = {
   fallbacks: 'Groups to try when one fails: `[{group: [others]}]`; a target may be a text; `*` stands for any group.',
   default_fallbacks: 'Groups to try when a group without fallbacks of its own fails.',
+  optional_pre_call_checks:
+    'Of these: `session_affinity`, `deployment_affinity` (one virtual key, one deployment), `prompt_caching`.',
+  routing_groups: 'Strategies of single groups: `[{group_name, models, routing_strategy, routing_strategy_args}]`.',
   model_group_alias: 'Further names: `alias: group`, or `alias: {model: group, hidden: true}`.',
 };

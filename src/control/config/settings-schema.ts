@@ -4,7 +4,8 @@ import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/tim
 import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
 import { listenerSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
-import { choice, flag, flagOrPath, integer, seconds, secondsOrNever, text } from './value-schemas.ts';
+import { STRATEGY_NAMES } from './strategy-names.ts';
+import { choice, flag, flagOrPath, integer, number, seconds, secondsOrNever, text } from './value-schemas.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_BODY_BYTES = 2 ** 31 - 1;
@@ -113,6 +114,64 @@ const journalSchema = z.strictObject({
   }),
 });
 
+const routingSchema = z.strictObject({
+  strategy: setting(choice(STRATEGY_NAMES), {
+    description:
+      'How a model group chooses among its deployments: simple-shuffle, least-busy, latency-based-routing, ' +
+      'usage-based-routing, cost-based-routing, power-of-two. See docs/routing.md.',
+    default: 'simple-shuffle',
+    litellm: router('routing_strategy'),
+  }),
+  latency_ttl: setting(seconds(), {
+    description: 'A deployment without a sample of its latency for so long is as one never tried.',
+    unit: 'seconds',
+    default: '3600',
+    litellm: router('routing_strategy_args.ttl'),
+  }),
+  latency_buffer: setting(number(0, 1000), {
+    description: 'latency-based-routing: the share of the lowest latency by which others may be slower.',
+    default: '0',
+    litellm: router('routing_strategy_args.lowest_latency_buffer'),
+  }),
+  tag_filtering: setting(flag(), {
+    description:
+      'Requests go to the deployments whose `tags` fit theirs; those without tags to the ones tagged `default`.',
+    default: 'false',
+    litellm: router('enable_tag_filtering'),
+  }),
+  tag_filtering_match_any: setting(flag(), {
+    description: 'One tag in common is enough; false: a deployment must have every tag of the request.',
+    default: 'true',
+    litellm: router('tag_filtering_match_any'),
+  }),
+  session_affinity: setting(flag(), {
+    description:
+      'Requests of one session (x-session-id, x-litellm-session-id, litellm_session_id) go to one deployment. ' +
+      'Also on by `session_affinity` among optional_pre_call_checks.',
+    default: 'false',
+  }),
+  key_affinity: setting(flag(), {
+    description:
+      'Requests of one virtual key go to one deployment. Also on by `deployment_affinity` among optional_pre_call_checks.',
+    default: 'false',
+  }),
+  prefix_affinity: setting(flag(), {
+    description:
+      'Requests whose prompts begin alike go to one deployment, whose prompt cache is warm. ' +
+      'Also on by `prompt_caching` among optional_pre_call_checks.',
+    default: 'false',
+  }),
+  prefix_affinity_bytes: setting(integer(64, MEBIBYTE), {
+    description: 'So many bytes of system prompt and messages are compared; shorter prompts are not bound.',
+    unit: 'bytes',
+    default: '4096',
+  }),
+  prefix_affinity_spill: setting(number(1, 1000), {
+    description: 'A deployment with so many times its share of the requests in progress is passed over.',
+    default: '1.5',
+  }),
+});
+
 /** The section `slipstream:`, and where else each of its settings may come from. */
 export const slipstreamSchema = z.strictObject({
   sidecar: setting(flag(), {
@@ -194,6 +253,7 @@ export const slipstreamSchema = z.strictObject({
     default: null,
     litellm: ['litellm_settings.ssl_certificate'],
   }),
+  routing: routingSchema,
   timeouts: timeoutsSchema,
   limits: limitsSchema,
   journal: journalSchema,

@@ -117,6 +117,10 @@ export const ERROR_TABLE = {
     meaning: 'The API key has expired.',
   }),
   blocked_key: spec(401, AUTH, { source: 'downstream', meaning: 'The API key, its user or its team is blocked.' }),
+  tags_not_served: spec(401, AUTH, {
+    source: 'downstream',
+    meaning: 'No deployment of the model serves requests with these tags; see docs/routing.md.',
+  }),
   model_access_denied: spec(403, ['key_model_access_denied', 'permission_error'], {
     source: 'downstream',
     meaning: 'The key may not use this model.',

@@ -26,6 +26,11 @@ const ACTIONS: Readonly<Record<RequestFieldAction, readonly string[]>> = {
     'max_tokens',
     'max_completion_tokens',
     'max_output_tokens',
+    'system',
+    'instructions',
+    'messages',
+    'input',
+    'prompt',
   ],
   cut: [
     'timeout',

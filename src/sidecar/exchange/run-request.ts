@@ -16,6 +16,7 @@ import { startAttempt } from '../forward/attempt.ts';
 import { firstChoice } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
+import { tagsNotServed } from '../routing/tags-not-served.ts';
 import { answerLocally } from '../local/local-answers.ts';
 import { answerError, withModelGroup } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
@@ -299,6 +300,8 @@ function select(exchange: Exchange): GatewayError | null {
   exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
   const choice = firstChoice(exchange);
   if (choice === null) {
+    const barred = tagsNotServed(exchange);
+    if (barred !== null) return barred;
     const message = 'No deployments available for selected model, Try again in 5 seconds.';
     return withModelGroup(exchange, { ...gatewayError('no_deployments', message), retryAfterSeconds: 5 });
   }

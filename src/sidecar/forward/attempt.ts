@@ -8,6 +8,7 @@ import type { ResponseHead } from '../../http1/response-head.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import { answerError, answerInterrupted, withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { noteFault, noteReply } from '../routing/note-outcome.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { sendOutgoing } from './assemble.ts';
 import { nextChoice, type Choice } from './next-choice.ts';
@@ -39,6 +40,7 @@ class Attempt implements UpstreamOwner {
 
   start(): void {
     const { exchange } = this;
+    exchange.worker.load.started(this.deployment);
     const connection = this.deployment.pool.acquire(this, this.#startedMs);
     if (connection !== null) this.#send(connection);
     else exchange.sendOverheadUs += (this.#startedMs - exchange.workSinceMs) * 1000;
@@ -56,7 +58,7 @@ class Attempt implements UpstreamOwner {
   /** Lets go of the connection, or of the wait for one. */
   #letGo(): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     this.#relay?.abandon();
     if (this.#connection === null) this.deployment.pool.cancel(this);
     else this.#connection.destroy();
@@ -192,7 +194,10 @@ class Attempt implements UpstreamOwner {
     if (relay === null) return;
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
     if (relay.hasBegun) this.#boundTheRest(relay, deliveredMs);
+    const wasCommitted = this.exchange.committed;
     const isTaken = relay.flush();
+    if (!wasCommitted && relay.mode === 'events' && this.exchange.committed)
+      this.exchange.worker.load.firstEvent(this.deployment, deliveredMs - this.#startedMs);
     if (this.exchange.committed && this.#connection !== null) this.#letBodyGo(this.#connection);
     if (isTaken) return;
     // The client is slower than the provider, whose silence means nothing while we don't read it.
@@ -212,9 +217,10 @@ class Attempt implements UpstreamOwner {
   }
 
   #complete(isClean: boolean): void {
+    const { exchange } = this;
     const relay = this.#relay!;
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
-    this.#over = true;
+    this.#end();
     const connection = this.#connection;
     this.#connection = null;
     // The pool gets the connection before the answer leaves: the next request may be on its way already.
@@ -223,6 +229,14 @@ class Attempt implements UpstreamOwner {
       giveBack(connection, isClean);
     }
     relay.end();
+    noteReply(exchange, this.deployment, relay, this.#startedMs);
+  }
+
+  /** Whatever happens, once. */
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.exchange.worker.load.ended(this.deployment);
   }
 
   /** The body will not be sent again. Its memory is free if this was the only write of it, and that is through. */
@@ -276,7 +290,7 @@ class Attempt implements UpstreamOwner {
   /** The reply is not relayed. If it is short and at hand its connection may be kept, otherwise it is closed. */
   #leaveReply(head: ResponseHead): void {
     const connection = this.#connection!;
-    this.#over = true;
+    this.#end();
     this.#connection = null;
     if (head.framing === 'none' || head.contentLength === 0) giveBack(connection, head.keepAlive);
     else connection.destroy();
@@ -285,6 +299,7 @@ class Attempt implements UpstreamOwner {
   #note(status: number, error: ErrorNameOrNull): void {
     const { attempts } = this.exchange;
     const event = this.#event(status, error);
+    noteFault(this.exchange, this.deployment, event);
     if (this.#noted) {
       attempts[attempts.length - 1] = event;
       return;

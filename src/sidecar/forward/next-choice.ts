@@ -2,7 +2,7 @@ import { fillModelPattern } from '../../domain/routing/model-pattern.ts';
 import type { AfterFailure } from '../../domain/routing/retry-rule.ts';
 import { resolveModel, type CompiledDeployment, type ResolvedModel } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { selectDeployment } from '../routing/select-deployment.ts';
+import { isBarredByTags, selectDeployment } from '../routing/select-deployment.ts';
 
 /** A deployment to try, and the name of the model there. */
 export interface Choice {
@@ -67,6 +67,7 @@ function chooseFallback(exchange: Exchange): Choice | null {
 /** A fallback of another wire family would need translation. */
 function isServable(exchange: Exchange, resolved: ResolvedModel): boolean {
   const { group } = resolved;
+  if (isBarredByTags(exchange, group)) return false;
   return group.deployments.length > 0 && group.family === exchange.family;
 }
 

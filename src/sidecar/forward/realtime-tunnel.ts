@@ -82,6 +82,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
 
   start(): void {
     const exchange = this.#exchange;
+    exchange.worker.load.started(this.#deployment);
     exchange.deployment = this.#deployment;
     exchange.upstreamModel = this.#upstreamModel;
     exchange.callDeadlineMs = this.#startedMs + exchange.snapshot.settings.timeouts.firstByteMs;
@@ -92,10 +93,17 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
 
   cancel(): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     if (this.#connection === null) this.#deployment.pool.cancel(this);
     else this.#connection.destroy();
     this.#connection = null;
+  }
+
+  /** Whatever happens, once. */
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#exchange.worker.load.ended(this.#deployment);
   }
 
   resume(): void {
@@ -177,7 +185,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
       }
     }
     if (this.#open) {
-      this.#over = true;
+      this.#end();
       this.#exchange.endTunnel(failure === null ? null : 'upstream_interrupted');
       return;
     }

@@ -1,4 +1,5 @@
 import { SharedQuota } from '../../contract/shared-quota.ts';
+import { clearInFlight, newDeploymentLoadMemory, type DeploymentLoadMemory } from '../routing/deployment-load.ts';
 
 /**
  * Memory that all threads of a sidecar work on, made once by its main thread. Who owns a part defines its layout; nothing
@@ -14,6 +15,7 @@ export interface SharedMemory {
   readonly heartbeats: Int32Array<SharedArrayBuffer>;
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
+  readonly deploymentLoad: DeploymentLoadMemory;
 }
 
 const LOOKS = 10;
@@ -26,6 +28,7 @@ const LOOK_EVERY_MS = 50;
  */
 export function giveBackShares(shared: SharedMemory, workerIndex: number): void {
   Atomics.store(shared.connectionCounts, workerIndex, 0);
+  clearInFlight(shared.deploymentLoad, workerIndex);
   for (const memory of [shared.admission]) {
     SharedQuota.giveBackAll(memory, workerIndex);
     forgetUnowned(memory, LOOKS, Infinity);
@@ -47,5 +50,6 @@ export function newSharedMemory(workerCount: number): SharedMemory {
     connectionCounts: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
     heartbeats: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
     admission: SharedQuota.memoryFor(workerCount),
+    deploymentLoad: newDeploymentLoadMemory(workerCount),
   };
 }

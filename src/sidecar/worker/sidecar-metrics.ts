@@ -92,6 +92,13 @@ export class SidecarMetrics {
     this.#deployment(deployment)[outcome].add(1);
   }
 
+  /** Attempts in progress at a deployment. */
+  deploymentInFlight(deploymentId: string): GaugeCell {
+    return this.#registry
+      .gauge('slipstream_deployment_in_flight', 'Attempts in progress at a deployment', ['deployment'])
+      .cell(deploymentId);
+  }
+
   #group(group: CompiledGroup): GroupCells {
     let cells = this.#groups.get(group.name);
     if (cells === undefined) {

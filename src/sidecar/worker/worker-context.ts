@@ -8,6 +8,7 @@ import type { ResponseOwners } from '../local/response-owners.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
+import type { DeploymentLoad } from '../routing/deployment-load.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
@@ -35,6 +36,8 @@ export interface WorkerContext {
   readonly lookupLimiter: LookupLimiter;
   readonly host: WorkerHost;
   readonly shared: SharedMemory;
+  /** Load of each deployment, of all threads. */
+  readonly load: DeploymentLoad;
   readonly adminPool: UpstreamPool;
   readonly admission: Admission<Exchange>;
   /** Where all connections of the thread read to. */

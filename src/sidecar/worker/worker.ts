@@ -17,6 +17,7 @@ import { KeyStore } from '../keys/key-store.ts';
 import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
 import { Admission } from '../overload/admission.ts';
+import { DeploymentLoad } from '../routing/deployment-load.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -51,6 +52,7 @@ export class Worker implements WorkerContext {
   readonly lookupLimiter: LookupLimiter = new LookupLimiter();
   readonly host: WorkerHost;
   readonly shared: SharedMemory;
+  readonly load: DeploymentLoad;
   readonly adminPool: UpstreamPool;
   readonly admission: Admission<Exchange>;
   readonly slab: ReadSlab;
@@ -73,6 +75,7 @@ export class Worker implements WorkerContext {
     this.shared = options.shared;
     this.#logger = options.logger;
     this.metrics = new SidecarMetrics(options.registry);
+    this.load = new DeploymentLoad(options.shared, this.metrics, Date.now());
     this.journal = new JournalWriter({
       directory: options.journalDirectory,
       prefix: options.journalPrefix,
@@ -113,7 +116,7 @@ export class Worker implements WorkerContext {
   applySnapshot(snapshot: Snapshot): number {
     const startMs = performance.now();
     this.#pools.configure(poolOptions(snapshot));
-    const compiled = compileSnapshot(snapshot, this.#pools);
+    const compiled = compileSnapshot(snapshot, this.#pools, this.load);
     this.metrics.prepare(compiled);
     this.journal.configure(snapshot.settings.journal);
     this.snapshot = compiled;
@@ -218,6 +221,7 @@ export class Worker implements WorkerContext {
   }
 
   #tick(nowMs: number): void {
+    this.load.tick(Date.now());
     for (const connection of this.#connections) connection.onTick(nowMs);
     this.admission.tick(nowMs);
     this.#pools.tick(nowMs);
