@@ -11,6 +11,7 @@ const config: KnipConfig = {
     'test/**/*.test.ts',
     'test/upstream/connect-once.ts', // run as a process of its own
     'test/chaos/*.ts', // loaded by name
+    'test/soak/run-soak.ts',
     'test/chaos/support/{run-chaos,fault-provider-process}.ts',
     'scripts/{check,fix,generate-docs,pack,report-sizes,run-tests}.ts',
     'bench/**/*.ts',

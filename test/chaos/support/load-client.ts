@@ -222,6 +222,8 @@ export class LoadClient {
     if (!keepsConnection && socket !== null) {
       this.#socket = null;
       socket.destroy();
+    } else if (request.plan.vanish === 'not-reading') {
+      socket?.resume(); // all of the answer had come before it stopped
     }
     this.#onEnd(this, {
       number: request.number,
