@@ -1,6 +1,12 @@
 import { BENCH_COMMANDS } from '../../src/cli/bench/bench-command.ts';
 import type { CommandSpec, FlagSpec } from '../../src/cli/command-line.ts';
-import { CHECK_COMMAND, CONTROL_COMMAND, SIDECAR_COMMAND, START_COMMAND } from '../../src/cli/commands.ts';
+import {
+  CHECK_COMMAND,
+  CONTROL_COMMAND,
+  JOURNAL_COMMAND,
+  SIDECAR_COMMAND,
+  START_COMMAND,
+} from '../../src/cli/commands.ts';
 import { MOCK_COMMAND } from '../../src/cli/mock/mock-command.ts';
 import { code, generatedNotice, markdownTable } from './markdown.ts';
 
@@ -9,6 +15,7 @@ const COMMANDS: readonly CommandSpec[] = [
   CONTROL_COMMAND,
   SIDECAR_COMMAND,
   CHECK_COMMAND,
+  JOURNAL_COMMAND,
   MOCK_COMMAND,
   ...BENCH_COMMANDS,
 ];

@@ -150,12 +150,28 @@ export const CHECK_COMMAND: CommandSpec = {
   notes: ['Exit code 0 when it would start, with warnings or without; 1 when it would not.'],
 };
 
+export const JOURNAL_COMMAND: CommandSpec = {
+  name: 'journal',
+  summary: 'Read the whole usage journal and say whether it is sound, also while gateways write to it',
+  operands: 'verify',
+  maxOperands: 1,
+  flags: {
+    'data-dir': DATA_DIR,
+    json: { help: 'Print the report as JSON' },
+  },
+  notes: [
+    'Exit code 0 when every line is a valid event and no id stands twice; 1 otherwise. Lines that were cut off as a process ' +
+      'was killed, and requests that it took with it, are reported and are no problem: docs/journal.md.',
+  ],
+};
+
 /** In the order of the help. `mock` and `bench` bring their own tables. */
 export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   start: START_COMMAND.summary,
   control: CONTROL_COMMAND.summary,
   sidecar: SIDECAR_COMMAND.summary,
   check: CHECK_COMMAND.summary,
+  journal: JOURNAL_COMMAND.summary,
   mock: 'Start a mock provider that speaks the protocols of OpenAI and Anthropic',
   bench: 'Measure what the gateway adds to a request',
 };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { takeProcessLock, type ProcessLock } from '../runtime/process-lock.ts';
 import { StartError, systemReason } from './start-error.ts';
 
 /** sun_path holds 108 bytes on Linux, 104 on macOS; some room for temporary names beside it. */
@@ -20,9 +20,6 @@ export interface DataDirectory {
   release(): void;
 }
 
-/** A collected DatabaseSync closes itself, and with it goes the lock, whether or not the caller kept the directory. */
-const heldLocks = new Set<DatabaseSync>();
-
 /**
  * Makes the data directory and its folder for sockets, both for this user only, and takes the lock of each plane.
  *
@@ -30,12 +27,9 @@ const heldLocks = new Set<DatabaseSync>();
  */
 export function openDataDirectory(path: string, planes: readonly PlaneName[]): DataDirectory {
   const absolute = makePrivateDirectory(resolve(path));
-  const locks: DatabaseSync[] = [];
+  const locks: ProcessLock[] = [];
   const release = (): void => {
-    for (const lock of locks.splice(0)) {
-      heldLocks.delete(lock);
-      lock.close();
-    }
+    for (const lock of locks.splice(0)) lock.release();
   };
   try {
     for (const plane of planes) locks.push(takeLock(absolute, plane));
@@ -65,31 +59,24 @@ function makePrivateDirectory(path: string): string {
   }
 }
 
-/**
- * An SQLite transaction that is never finished: the kernel drops its lock with the process, however that dies, and it
- * holds between containers that share a volume. A pid file does neither.
- */
-function takeLock(directory: string, plane: PlaneName): DatabaseSync {
+function takeLock(directory: string, plane: PlaneName): ProcessLock {
   const lockPath = join(directory, `${plane}.lock`);
   const pidPath = join(directory, `${plane}.pid`);
-  let lock: DatabaseSync | null = null;
+  let lock: ProcessLock | null;
   try {
-    lock = new DatabaseSync(lockPath, { timeout: 0 });
-    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-    writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
-    chmodSync(lockPath, 0o600);
-    heldLocks.add(lock);
-    return lock;
-  } catch (error) {
-    lock?.close();
-    if (error instanceof Error && /locked|busy/i.test(error.message)) {
-      throw new StartError(
-        `the data directory ${directory} is in use by another slipstream${pidNote(pidPath)}; ` +
-          'stop it, or give this one its own with --data-dir DIR',
-      );
+    lock = takeProcessLock(lockPath);
+    if (lock !== null) {
+      writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
+      chmodSync(lockPath, 0o600);
     }
+  } catch (error) {
     throw new StartError(`cannot lock the data directory ${directory}: ${systemReason(error)}`);
   }
+  if (lock !== null) return lock;
+  throw new StartError(
+    `the data directory ${directory} is in use by another slipstream${pidNote(pidPath)}; ` +
+      'stop it, or give this one its own with --data-dir DIR',
+  );
 }
 
 function pidNote(pidPath: string): string {

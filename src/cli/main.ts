@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, (argv: string[]) => Promise<number | nul
   control: async (argv) => (await import('./start-command.ts')).controlCommand(argv),
   sidecar: async (argv) => (await import('./start-command.ts')).sidecarCommand(argv),
   check: async (argv) => (await import('./check-command.ts')).checkCommand(argv),
+  journal: async (argv) => (await import('./journal/journal-command.ts')).journalCommand(argv),
   // These two set the exit code themselves.
   mock: async (argv) => {
     await (await import('./mock/mock-command.ts')).mockCommand(argv);

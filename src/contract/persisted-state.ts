@@ -30,4 +30,6 @@ export const DATA_FILES = {
   nodeId: 'node-id',
   /** Directory of journal segments. */
   journal: 'journal',
+  /** Directory of one lock per sidecar process that may write to the journal. */
+  writers: 'writers',
 } as const;

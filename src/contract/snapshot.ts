@@ -158,9 +158,23 @@ export interface SidecarSettings {
   /** Extra header that carries the key, lower case; null = none. */
   readonly keyHeaderName: string | null;
   readonly metricsRequireKey: boolean;
-  readonly journal: {
-    readonly maxSegmentBytes: number;
-    /** 0 = after every flush; null = never, the kernel decides. */
-    readonly fsyncIntervalMs: number | null;
-  };
+  readonly journal: JournalSettings;
 }
+
+export interface JournalSettings {
+  readonly maxSegmentBytes: number;
+  /** 0 = on each tick; null = never, the kernel decides. */
+  readonly fsyncIntervalMs: number | null;
+  /** Of all segments together; looked at on each tick. null = no limit. */
+  readonly maxBytes: number | null;
+  /** No room, by `maxBytes` or on the disk: events are dropped and counted, or new requests refused. */
+  readonly onFull: 'drop' | 'refuse';
+}
+
+/** Before a worker has its first snapshot. */
+export const DEFAULT_JOURNAL_SETTINGS: JournalSettings = Object.freeze({
+  maxSegmentBytes: 64 * 1024 * 1024,
+  fsyncIntervalMs: null,
+  maxBytes: 2 * 1024 * 1024 * 1024,
+  onFull: 'drop',
+});

@@ -29,8 +29,9 @@ export interface UsageEvent {
   readonly firstByteMs: number | null;
   /** Our own work only, µs. */
   readonly overheadUs: number;
-  /** From `traceparent`, or null. */
+  /** From a valid `traceparent`, else null: the trace, and the caller's span in it. */
   readonly traceId: string | null;
+  readonly spanId: string | null;
   /** Hex SHA-256 of the key; `master` for the master key. */
   readonly key: string;
   readonly user: string | null;
@@ -51,9 +52,46 @@ export interface UsageEvent {
   readonly aborted: string | null;
   readonly attempts: readonly AttemptEvent[];
   readonly usage: TokenUsage | null;
-  /** `reported` by the provider, `estimated`, or `none`. */
+  /** `reported` by the provider, `estimated` (a stream that was broken off before its usage came), or `none`. */
   readonly usageSource: 'reported' | 'estimated' | 'none';
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly tags: readonly string[];
+}
+
+/**
+ * A request that is still running 5 s after it began: one line beside the event that follows when it ends. If the process
+ * ends first, this is all there is, and `abortedEvent` (journal-reader.ts) makes the event of it.
+ */
+export interface OpenEvent extends Pick<
+  UsageEvent,
+  | 'v'
+  | 'at'
+  | 'traceId'
+  | 'spanId'
+  | 'key'
+  | 'user'
+  | 'team'
+  | 'endpoint'
+  | 'model'
+  | 'group'
+  | 'deployment'
+  | 'provider'
+  | 'upstreamModel'
+  | 'stream'
+  | 'requestBytes'
+  | 'responseBytes'
+  | 'tags'
+> {
+  /** `id` of the event to come. */
+  readonly open: string;
+  /** How long it had been running. */
+  readonly durationMs: number;
+  readonly firstByteMs: number | null;
+  /** Status sent to the client, 0 if none was yet. */
+  readonly status: number;
+  /** Events of the stream relayed so far. */
+  readonly streamEvents: number;
+  /** What the provider had reported by then, or null. */
+  readonly usage: TokenUsage | null;
 }

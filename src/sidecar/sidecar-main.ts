@@ -9,6 +9,7 @@ import { HEARTBEAT_INTERVAL_MS } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { KeyFeed } from './keys/key-feed.ts';
+import { claimProcessName, type ProcessClaim } from './journal/process-claim.ts';
 import { Listeners, type SidecarListener } from './listeners.ts';
 import { ResponseLog } from './local/response-log.ts';
 import { loadNodeId, readPersistedState } from './sidecar-files.ts';
@@ -56,6 +57,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly #link: ControlLink;
   readonly #responses: ResponseLog;
   readonly #listeners: Listeners;
+  readonly #claim: ProcessClaim;
   readonly #workers: WorkerSet;
   readonly #keys: KeyFeed;
   #snapshot: Snapshot | null = null;
@@ -68,6 +70,9 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     this.#logger = options.logger;
     this.#responses = new ResponseLog(options.dataDirectory, options.logger);
     this.#link = new ControlLink(options.controlSocketPath, options.version ?? '0', this, options.logger);
+    const { dataDirectory, logger } = options;
+    const nodeId = loadNodeId(dataDirectory, randomUUID);
+    this.#claim = claimProcessName(join(dataDirectory, DATA_FILES.writers), nodeId, logger);
     this.#workers = this.#newWorkerSet();
     this.#keys = new KeyFeed({
       workers: this.#workers.all,
@@ -156,6 +161,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     this.#link.close();
     this.#keys.close();
     this.#responses.close();
+    this.#claim.release();
   }
 
   #newWorkerSet(): WorkerSet {
@@ -166,7 +172,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       heartbeatIntervalMs: heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       adminSocketPath,
       journalDirectory: join(dataDirectory, DATA_FILES.journal),
-      journalPrefix: `${loadNodeId(dataDirectory, randomUUID)}-${Date.now().toString(36)}`,
+      journalPrefix: this.#claim.name,
       responses: this.#responses,
       onKeyLookup: (hash) => {
         this.#keys.lookUp(hash);

@@ -94,6 +94,7 @@ describe('the event of a request', () => {
       v: 1,
       id: reply.header('x-slipstream-call-id'),
       traceId: '0af7651916cd43dd8448eb211c80319c',
+      spanId: 'b7ad6b7169203331',
       key: sha256(TEST_KEY),
       user: 'u "1"',
       team: 't-1',
@@ -192,7 +193,7 @@ describe('the event of a request', () => {
       const { event } = await run({ headers: [`traceparent: ${parent}`] });
       assert.equal(event.usage, null);
       assert.equal(event.usageSource, 'none');
-      assert.equal(event.traceId, null, parent);
+      assert.deepEqual([event.traceId, event.spanId], [null, null], parent);
     }
   });
 

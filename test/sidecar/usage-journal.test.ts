@@ -5,6 +5,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { DEFAULT_JOURNAL_SETTINGS } from '../../src/contract/snapshot.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import type { WatchTask, Watched } from '../support/journal-watching-client.ts';
 import {
@@ -46,7 +47,7 @@ beforeEach(async () => {
   };
   gateway = await startSidecar({
     snapshot: snapshotOf([deployment('gpt', upstream.port)], {
-      settings: { journal: { maxSegmentBytes: 4000, fsyncIntervalMs: 0 } },
+      settings: { journal: { ...DEFAULT_JOURNAL_SETTINGS, maxSegmentBytes: 4000 } },
     }),
     keys: [keyRecord(TEST_KEY), keyRecord('sk-limited', { models: ['other'] })],
   });

@@ -8,6 +8,7 @@ import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
 import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
 import type { KeyRecord } from '../../src/contract/key-record.ts';
 import {
+  DEFAULT_JOURNAL_SETTINGS,
   SNAPSHOT_FORMAT,
   type DeploymentSpec,
   type RoutingSettings,
@@ -133,7 +134,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
       masterKeyHash: sha256(MASTER_KEY),
       keyHeaderName: null,
       metricsRequireKey: true,
-      journal: { maxSegmentBytes: 64 * 1024 * 1024, fsyncIntervalMs: null },
+      journal: DEFAULT_JOURNAL_SETTINGS,
       ...settings,
     },
     ...rest,

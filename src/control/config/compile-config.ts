@@ -158,6 +158,8 @@ function sidecarSettings(settings: Settings, masterKeyHash: string | null, routi
     journal: {
       maxSegmentBytes: settings.journal.max_segment_bytes,
       fsyncIntervalMs: settings.journal.fsync_interval,
+      maxBytes: settings.journal.max_bytes,
+      onFull: settings.journal.on_full,
     },
   };
 }

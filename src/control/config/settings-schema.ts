@@ -5,10 +5,22 @@ import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
 import { listenerSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES } from './strategy-names.ts';
-import { choice, flag, flagOrPath, integer, number, seconds, secondsOrNever, text } from './value-schemas.ts';
+import {
+  choice,
+  flag,
+  flagOrPath,
+  integer,
+  integerOrUnlimited,
+  number,
+  seconds,
+  secondsOrNever,
+  text,
+} from './value-schemas.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_BODY_BYTES = 2 ** 31 - 1;
+/** A pebibyte: beyond any disk. */
+const MAX_JOURNAL_BYTES = 2 ** 50;
 
 /** A router key may stand in either section; `router_settings` wins. */
 function router(...keys: readonly string[]): readonly string[] {
@@ -111,6 +123,19 @@ const journalSchema = z.strictObject({
       'Killed processes lose nothing either way; a machine that loses power loses what was not yet on the disk.',
     unit: 'seconds, or never',
     default: 'never',
+  }),
+  max_bytes: setting(integerOrUnlimited(65_536, MAX_JOURNAL_BYTES), {
+    description:
+      'Most bytes that all journal files may take, exceeded by at most what is written in 0.1 s. No file is ever ' +
+      'deleted to make room: what happens then says on_full.',
+    unit: 'bytes, or unlimited',
+    default: String(2048 * MEBIBYTE),
+  }),
+  on_full: setting(choice(['drop', 'refuse']), {
+    description:
+      'No room for an event, by max_bytes or on the disk. drop: requests are served, their events are counted in ' +
+      'slipstream_journal_dropped_total and lost. refuse: new requests are answered 503 until there is room.',
+    default: 'drop',
   }),
 });
 

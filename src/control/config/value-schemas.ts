@@ -61,6 +61,12 @@ export const secondsOrNever = (): z.ZodType<number | null> =>
     error: 'must be a number of seconds, or never',
   });
 
+/** A whole number, or `unlimited`, which is null in the program. */
+export const integerOrUnlimited = (minimum: number, maximum: number): z.ZodType<number | null> =>
+  z.union([z.literal('unlimited').transform(() => null), integer(minimum, maximum)], {
+    error: `must be a whole number from ${minimum} to ${maximum}, or unlimited`,
+  });
+
 export const flag = (): z.ZodType<boolean> =>
   scalar.transform((value, context) => {
     const parsed = toFlag(String(value));

@@ -189,6 +189,12 @@ export const ERROR_TABLE = {
     source: 'internal',
     meaning: 'The gateway sheds load; retry after the time given.',
   }),
+  journal_unavailable: spec(503, UNAVAILABLE, {
+    source: 'internal',
+    meaning:
+      'Usage could not be recorded: the disk has not kept up with the journal, or there is no room for it and ' +
+      'slipstream.journal.on_full is refuse.',
+  }),
   internal_error: spec(500, ['InternalServerError', 'api_error'], {
     source: 'internal',
     closes: true,

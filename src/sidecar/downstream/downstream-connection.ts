@@ -262,6 +262,7 @@ export class DownstreamConnection implements ClientSocketOwner {
       return;
     }
     this.exchange = new Exchange(this, worker.snapshot, findRoute(parser.head.path), this.#scanner);
+    worker.metrics.received.add(1);
     worker.metrics.inFlight.add(1);
     onHead(this.exchange);
   }
@@ -341,6 +342,7 @@ export class DownstreamConnection implements ClientSocketOwner {
       settleRefusal(exchange);
       return;
     }
+    this.worker.metrics.received.add(1);
     this.worker.metrics.refusedBeforeAuthentication.add(1);
     this.send(earlyRefusal(error));
     this.#close();

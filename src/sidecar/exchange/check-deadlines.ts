@@ -1,8 +1,9 @@
 import type { Exchange } from './exchange.ts';
 
-/** The worker's tick: has the present wait for the provider, or the whole call, lasted too long? */
+/** The worker's tick: has the present wait for the provider, or the whole call, lasted too long? Long ones are noted in the journal. */
 export function checkDeadlines(exchange: Exchange, nowMs: number): void {
   if (exchange.state !== 'forwarding') return;
+  exchange.noteIfLong(nowMs);
   const isCallOver = exchange.callDeadlineMs <= nowMs;
   if (!isCallOver && exchange.attemptDeadlineMs > nowMs) return;
   exchange.attemptDeadlineMs = Infinity;

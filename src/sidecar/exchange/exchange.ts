@@ -5,6 +5,7 @@ import type { AttemptEvent } from '../../contract/usage-event.ts';
 import type { WireFamily } from '../../domain/endpoints.ts';
 import type { ErrorName } from '../../domain/errors/error-table.ts';
 import type { ErrorEnvelope, GatewayError } from '../../domain/errors/gateway-error.ts';
+import type { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
 import type { RequestFields } from '../../domain/request/read-request-fields.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
@@ -17,7 +18,7 @@ import type { AdmissionWaiter } from '../overload/admission.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import { RequestBody } from './request-body.ts';
 import type { Route } from './route.ts';
-import { usageEventLine } from './usage-event-line.ts';
+import { openEventLine, usageEventLine } from './usage-event-line.ts';
 
 /**
  * Where a request stands. `done` is terminal: whatever arrives late finds nothing to do.
@@ -43,6 +44,9 @@ export interface Forwarder {
 
 /** How the answer's length is told to the client. */
 export type AnswerFraming = 'length' | 'chunked' | 'close';
+
+/** A request that takes longer has an `open` line in the journal, beside its event. */
+const LONG_REQUEST_MS = 5_000;
 
 const LAST_CHUNK = '0\r\n\r\n';
 
@@ -114,6 +118,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   errorName: ErrorName | null = null;
   aborted: string | null = null;
   usage: TokenUsage | null = null;
+  /** Reads the answer, where that is a stream of events. */
+  streamReader: StreamReplyReader | null = null;
   responseBytes = 0;
   firstByteMs: number | null = null;
   /** Monotonic ms since when we, and nobody else, are at work: last request byte, connection or failure delivered. */
@@ -124,6 +130,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   sendOverheadUs = 0;
   overheadUs = 0;
 
+  /** It has an `open` line. */
+  #isNoted = false;
   #parked: Outgoing | null = null;
 
   constructor(connection: DownstreamConnection, snapshot: CompiledSnapshot, route: Route, scanner: JsonObjectScanner) {
@@ -155,10 +163,15 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     return this.fields !== null && this.fields.stream;
   }
 
-  /** A usage event is due: an authenticated request to a provider. */
-  get recorded(): boolean {
+  /** A request to a provider: once authenticated, it is recorded. */
+  get isUsage(): boolean {
     const { kind } = this.route;
-    return this.key !== null && (kind === 'llm' || kind === 'response' || kind === 'realtime');
+    return kind === 'llm' || kind === 'response' || kind === 'realtime';
+  }
+
+  /** A usage event is due. */
+  get recorded(): boolean {
+    return this.key !== null && this.isUsage;
   }
 
   /** Sends a whole answer, head and body, after its line is in the journal. */
@@ -255,6 +268,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     this.#parked = last;
     this.firstByteMs ??= performance.now() - this.startedMs;
     if (!this.recorded) {
+      this.#countUnrecorded();
       this.#sendParked();
       return;
     }
@@ -273,6 +287,26 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     }
     if (parked !== null) this.connection.send(parked);
     this.connection.exchangeDone(this, this.keepAlive && this.aborted === null);
+  }
+
+  /** Called by the worker's tick: a request that takes long is noted, in case this process does not see its end. */
+  noteIfLong(nowMs: number): void {
+    if (this.#isNoted || nowMs - this.startedMs < LONG_REQUEST_MS || !this.recorded) return;
+    this.#isNoted = true;
+    this.worker.journal.append(openEventLine(this, nowMs - this.startedMs), this.worker.openLines);
+  }
+
+  /** Every request is in exactly one sum (docs/journal.md, "The sum"); `answerError` has counted those it refused. */
+  #countUnrecorded(): void {
+    const { metrics } = this.worker;
+    if (this.key === null && this.route.kind !== 'admin') {
+      if (this.errorName !== null) return;
+      if (this.aborted !== null) {
+        metrics.abandonedBeforeAuthentication.add(1);
+        return;
+      }
+    }
+    metrics.unrecorded.add(1);
   }
 
   #count(durationMs: number): void {

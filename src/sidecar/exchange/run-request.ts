@@ -34,6 +34,11 @@ import { pathId, routeMethods } from './route.ts';
  * Every phase either goes on to the next or refuses; a refusal is answered by `settleRefusal`.
  */
 
+const JOURNAL_UNAVAILABLE: GatewayError = {
+  ...gatewayError('journal_unavailable', 'The usage of requests can not be recorded now, so none are served.'),
+  retryAfterSeconds: 2,
+};
+
 /** Head: the route, and what can be refused without a body. */
 export function onHead(exchange: Exchange): void {
   const { head, route } = exchange;
@@ -48,6 +53,10 @@ export function onHead(exchange: Exchange): void {
   }
   if (needsNoKey(exchange) || route.kind === 'admin') {
     acceptBody(exchange);
+    return;
+  }
+  if (exchange.worker.journal.isRefusing && exchange.isUsage) {
+    refuse(exchange, JOURNAL_UNAVAILABLE);
     return;
   }
   const result = authenticate(exchange, (late) => {

@@ -1,4 +1,6 @@
 import { USAGE_EVENT_FORMAT, type AttemptEvent } from '../../contract/usage-event.ts';
+import { readTraceParent } from '../../domain/request/trace-parent.ts';
+import { estimateUsage } from '../../domain/usage/estimate-usage.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { Exchange } from './exchange.ts';
@@ -8,22 +10,63 @@ import type { Exchange } from './exchange.ts';
  * decide are ready-made texts, which makes a line cost 1 µs instead of 4 with JSON.stringify.
  */
 export function usageEventLine(exchange: Exchange, durationMs: number): string {
-  const { route, deployment, group } = exchange;
-  const endpoint =
-    route.kind === 'llm' ? route.endpoint.name : route.kind === 'realtime' ? 'realtime' : 'responses_by_id';
   const error = exchange.errorName === null ? 'null' : `"${exchange.errorName}"`;
+  const isEstimate = brokeOff(exchange);
+  const tokens = isEstimate
+    ? estimateUsage(exchange.body.length, exchange.streamReader!.eventCount, exchange.usage)
+    : exchange.usage;
+  const source = isEstimate ? 'estimated' : tokens === null ? 'none' : 'reported';
   return (
     `{"v":${USAGE_EVENT_FORMAT},"id":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
     `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
-    `,"overheadUs":${Math.round(exchange.overheadUs)},"traceId":${traceId(exchange)},${exchange.key!.eventPart}` +
+    `,"overheadUs":${Math.round(exchange.overheadUs)}${who(exchange)},"status":${exchange.status}` +
+    `,"error":${error},"aborted":${text(exchange.aborted)},"attempts":[${attempts(exchange.attempts)}]` +
+    `,"usage":${usage(tokens)},"usageSource":"${source}"${sizes(exchange)}}\n`
+  );
+}
+
+/** The `OpenEvent` of an exchange that goes on. */
+export function openEventLine(exchange: Exchange, durationMs: number): string {
+  const { streamReader } = exchange;
+  return (
+    `{"v":${USAGE_EVENT_FORMAT},"open":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
+    `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
+    `${who(exchange)},"status":${exchange.status},"streamEvents":${streamReader === null ? 0 : streamReader.eventCount}` +
+    `,"usage":${usage(streamReader === null ? null : streamReader.usage)}${sizes(exchange)}}\n`
+  );
+}
+
+/** Trace, key and route. */
+function who(exchange: Exchange): string {
+  const { route, deployment, group } = exchange;
+  const endpoint =
+    route.kind === 'llm' ? route.endpoint.name : route.kind === 'realtime' ? 'realtime' : 'responses_by_id';
+  return (
+    `${trace(exchange)},${exchange.key!.eventPart}` +
     `,"endpoint":"${endpoint}","model":${text(exchange.model)},${group === null ? '"group":null' : group.eventPart}` +
     `,${deployment === null ? '"deployment":null,"provider":null' : deployment.eventPart}` +
-    `,"upstreamModel":${text(exchange.upstreamModel)},"stream":${exchange.stream},"status":${exchange.status}` +
-    `,"error":${error},"aborted":${text(exchange.aborted)},"attempts":[${attempts(exchange.attempts)}]` +
-    `,"usage":${usage(exchange.usage)},"usageSource":"${exchange.usage === null ? 'none' : 'reported'}"` +
-    `,"requestBytes":${exchange.body.length},"responseBytes":${exchange.responseBytes}` +
-    `,"tags":${exchange.tags.length === 0 ? '[]' : JSON.stringify(exchange.tags)}}\n`
+    `,"upstreamModel":${text(exchange.upstreamModel)},"stream":${exchange.stream}`
   );
+}
+
+function sizes(exchange: Exchange): string {
+  return (
+    `,"requestBytes":${exchange.body.length},"responseBytes":${exchange.responseBytes}` +
+    `,"tags":${exchange.tags.length === 0 ? '[]' : JSON.stringify(exchange.tags)}`
+  );
+}
+
+/** A stream that was broken off has been paid for, though its usage, which comes last, never came. */
+function brokeOff({ aborted, errorName, streamReader, committed }: Exchange): boolean {
+  if (streamReader === null || (aborted === null && errorName === null)) return false;
+  return committed && !streamReader.done;
+}
+
+function trace(exchange: Exchange): string {
+  const header = exchange.head.headers.text(HeaderId.Traceparent);
+  const parent = header === null ? null : readTraceParent(header);
+  if (parent === null) return ',"traceId":null,"spanId":null';
+  return `,"traceId":"${parent.traceId}","spanId":"${parent.spanId}"`;
 }
 
 function milliseconds(value: number): number {
@@ -51,15 +94,3 @@ function usage(tokens: TokenUsage | null): string {
     `,"cacheWriteTokens":${tokens.cacheWriteTokens},"reasoningTokens":${tokens.reasoningTokens}}`
   );
 }
-
-/** The trace id of a well-formed W3C `traceparent`: 00-<32 hex>-<16 hex>-<2 hex>. */
-function traceId(exchange: Exchange): string {
-  const parent = exchange.head.headers.text(HeaderId.Traceparent);
-  if (parent === null || parent.length < 55 || parent[2] !== '-' || parent[35] !== '-') return 'null';
-  const id = parent.slice(3, 35);
-  return TRACE_ID.test(id) && id !== NO_TRACE ? `"${id}"` : 'null';
-}
-
-const TRACE_ID = /^[0-9a-f]{32}$/;
-/** W3C Trace Context §3.2.2.3: invalid. */
-const NO_TRACE = '0'.repeat(32);

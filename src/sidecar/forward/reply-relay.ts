@@ -59,6 +59,7 @@ export class ReplyRelay {
     this.#replyModel = replyModel(exchange);
     this.#json = this.mode === 'json' ? exchange.connection.replies.json() : null;
     this.#events = this.mode === 'events' ? exchange.connection.replies.stream() : null;
+    exchange.streamReader = this.#events;
     this.#json?.reset(shape ?? 'none');
     this.#events?.reset({
       shape: shape ?? 'none',

@@ -4,7 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { JournalWriter, type JournalOptions } from './journal-writer.ts';
+import { DEFAULT_JOURNAL_SETTINGS, type JournalSettings } from '../../contract/snapshot.ts';
+import { JournalSpace, newJournalSpaceCells } from './journal-space.ts';
+import { JournalWriter } from './journal-writer.ts';
 
 interface Journal {
   readonly writer: JournalWriter;
@@ -17,14 +19,13 @@ interface Journal {
   read(): number[];
 }
 
-function newJournal(t: TestContext, options: Partial<JournalOptions> = {}): Journal {
+function newJournal(t: TestContext, settings: Partial<JournalSettings> = {}): Journal {
   const directory = mkdtempSync(join(tmpdir(), 'journal-'));
   const writer = new JournalWriter({
     directory,
     prefix: 'p',
-    maxSegmentBytes: 1 << 20,
-    fsyncIntervalMs: null,
-    ...options,
+    settings: { ...DEFAULT_JOURNAL_SETTINGS, ...settings },
+    space: new JournalSpace(newJournalSpaceCells(1), 0),
   });
   t.after(() => {
     writer.close();
@@ -82,7 +83,7 @@ describe('journal', () => {
     assert.equal(journal.files().length, 4); // of three lines each: full is at 250 bytes, a line is about 100
     assert.deepEqual(journal.read(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for (const name of journal.files()) assert.match(name, /^p-\d{6}\.ndjson$/);
-    journal.writer.configure({ maxSegmentBytes: 1 << 20, fsyncIntervalMs: null });
+    journal.writer.configure(DEFAULT_JOURNAL_SETTINGS);
     journal.append(20);
     journal.writer.flush();
     assert.equal(journal.files().length, 4, 'another size counts from now on');

@@ -1,4 +1,5 @@
 import { SharedQuota } from '../../contract/shared-quota.ts';
+import { newJournalSpaceCells, type JournalSpaceCells } from '../journal/journal-space.ts';
 import { clearInFlight, newDeploymentLoadMemory, type DeploymentLoadMemory } from '../routing/deployment-load.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface SharedMemory {
   readonly connectionCounts: Int32Array<SharedArrayBuffer>;
   /** Goes up as long as the worker's loop turns; the main thread only compares it with what it was before. */
   readonly heartbeats: Int32Array<SharedArrayBuffer>;
+  /** What the segments of all workers take: `JournalSpace`. */
+  readonly journalSpace: JournalSpaceCells;
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
   readonly deploymentLoad: DeploymentLoadMemory;
@@ -51,5 +54,6 @@ export function newSharedMemory(workerCount: number): SharedMemory {
     heartbeats: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
     admission: SharedQuota.memoryFor(workerCount),
     deploymentLoad: newDeploymentLoadMemory(workerCount),
+    journalSpace: newJournalSpaceCells(workerCount),
   };
 }

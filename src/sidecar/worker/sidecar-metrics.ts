@@ -24,7 +24,10 @@ interface GroupCells {
 export class SidecarMetrics {
   readonly connections: GaugeCell;
   readonly inFlight: GaugeCell;
+  readonly received: CounterCell;
   readonly refusedBeforeAuthentication: CounterCell;
+  readonly abandonedBeforeAuthentication: CounterCell;
+  readonly unrecorded: CounterCell;
   readonly overhead: HistogramCell;
   readonly journalLines: CounterCell;
   readonly journalDropped: CounterCell;
@@ -39,6 +42,25 @@ export class SidecarMetrics {
     this.#registry = registry;
     this.connections = registry.gauge('slipstream_connections', 'Client connections open').cell();
     this.inFlight = registry.gauge('slipstream_in_flight_requests', 'Requests in progress').cell();
+    this.received = registry
+      .counter(
+        'slipstream_requests_received_total',
+        'Requests whose head came, well-formed or not: the sum of journal lines, journal dropped, refused and abandoned ' +
+          'before authentication, unrecorded, and in flight',
+      )
+      .cell();
+    this.abandonedBeforeAuthentication = registry
+      .counter(
+        'slipstream_abandoned_before_authentication_total',
+        'Requests whose client left before a key was accepted',
+      )
+      .cell();
+    this.unrecorded = registry
+      .counter(
+        'slipstream_unrecorded_requests_total',
+        'Requests that cause no usage event: health, metrics, model lists, admin API',
+      )
+      .cell();
     this.refusedBeforeAuthentication = registry
       .counter(
         'slipstream_refused_before_authentication_total',
@@ -56,7 +78,12 @@ export class SidecarMetrics {
     this.journalLines = registry
       .counter('slipstream_journal_lines_total', 'Usage events written to the journal')
       .cell();
-    this.journalDropped = registry.counter('slipstream_journal_dropped_total', 'Usage events the disk refused').cell();
+    this.journalDropped = registry
+      .counter(
+        'slipstream_journal_dropped_total',
+        'Usage events for which there was no room, by max_bytes or on the disk',
+      )
+      .cell();
     this.clientGone = registry
       .counter('slipstream_client_gone_total', 'Requests whose client left before the answer was complete')
       .cell();

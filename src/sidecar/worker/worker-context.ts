@@ -1,7 +1,7 @@
 import type { CompiledSnapshot } from '../compiled-snapshot.ts';
 import type { BlockPool } from '../exchange/block-pool.ts';
 import type { CallIds } from '../exchange/call-id.ts';
-import type { JournalWriter } from '../journal/journal-writer.ts';
+import type { JournalWaiter, JournalWriter } from '../journal/journal-writer.ts';
 import type { KeyStore } from '../keys/key-store.ts';
 import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
@@ -30,6 +30,8 @@ export interface WorkerContext {
   snapshot: CompiledSnapshot | null;
   readonly keys: KeyStore;
   readonly journal: JournalWriter;
+  /** Hears of `open` lines, for which nobody waits. */
+  readonly openLines: JournalWaiter;
   readonly metrics: SidecarMetrics;
   readonly ids: CallIds;
   readonly responses: ResponseOwners;

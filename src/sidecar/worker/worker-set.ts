@@ -5,6 +5,7 @@ import type { Snapshot } from '../../contract/snapshot.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { MetricsReader } from '../../runtime/metrics-reader.ts';
 import { MetricsRegistry } from '../../runtime/metrics-registry.ts';
+import { startSpaceScan } from '../journal/space-scan.ts';
 import { RestartPolicy } from '../../runtime/restart-policy.ts';
 import type { ResponseLog } from '../local/response-log.ts';
 import { LocalWorker } from './local-worker.ts';
@@ -51,6 +52,7 @@ export class WorkerSet implements WorkerEvents {
   #shared: SharedMemory | null = null;
   /** One of `all` that serves the Unix sockets on the main thread, where the others are threads. */
   #unixWorker: WorkerHandle | null = null;
+  #endSpaceScan: () => void = () => undefined;
   #started = 0;
   #snapshot: Snapshot | null = null;
   #controlConnected = false;
@@ -67,10 +69,12 @@ export class WorkerSet implements WorkerEvents {
   /** With as many workers as the snapshot says; later ones don't change that. */
   start(snapshot: Snapshot): void {
     const { threads } = snapshot.settings;
+    const { journalDirectory, logger } = this.#options;
     this.#snapshot = snapshot;
     // Node can't move a Unix socket to another thread.
     const needsUnixWorker = threads > 1 && this.#options.listeners.some(({ isUnix }) => isUnix);
     this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads);
+    this.#endSpaceScan = startSpaceScan(journalDirectory, this.#shared.journalSpace, logger);
     if (threads === 1) {
       this.all.push(this.#newLocalWorker(0));
     } else {
@@ -121,6 +125,7 @@ export class WorkerSet implements WorkerEvents {
   }
 
   finishDrain(drainMs: number): Promise<unknown> {
+    this.#endSpaceScan();
     this.#isEnding = true;
     for (const timer of this.#restarts) clearTimeout(timer);
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();

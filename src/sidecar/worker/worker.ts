@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
-import type { Snapshot } from '../../contract/snapshot.ts';
+import { DEFAULT_JOURNAL_SETTINGS, type Snapshot } from '../../contract/snapshot.ts';
 import { TIMEOUTS } from '../../contract/timeouts.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../../http1/limits.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -12,7 +12,10 @@ import { BlockPool } from '../exchange/block-pool.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { CallIds } from '../exchange/call-id.ts';
 import { onAdmitted, onWaitedTooLong } from '../exchange/run-request.ts';
-import { JournalWriter } from '../journal/journal-writer.ts';
+import { JournalMetrics } from '../journal/journal-metrics.ts';
+import { JournalSpace } from '../journal/journal-space.ts';
+import { JournalWatch } from '../journal/journal-watch.ts';
+import { JournalWriter, type JournalWaiter } from '../journal/journal-writer.ts';
 import { KeyStore } from '../keys/key-store.ts';
 import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
@@ -46,6 +49,7 @@ export class Worker implements WorkerContext {
   controlConnected = false;
   readonly keys: KeyStore = new KeyStore();
   readonly journal: JournalWriter;
+  readonly openLines: JournalWaiter;
   readonly metrics: SidecarMetrics;
   readonly ids: CallIds = new CallIds();
   readonly responses: ResponseOwners = new ResponseOwners();
@@ -60,6 +64,7 @@ export class Worker implements WorkerContext {
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
 
   readonly #logger: Logger;
+  readonly #journalWatch: JournalWatch;
   readonly #pools: UpstreamPools;
   readonly #adminOrigin: ReturnType<typeof adminOrigin>;
   readonly #connections = new Set<DownstreamConnection>();
@@ -67,8 +72,6 @@ export class Worker implements WorkerContext {
   readonly #onGone: (connection: DownstreamConnection) => void;
   #tickedMs: number;
   #drained: (() => void) | null = null;
-  #isDropping = false;
-  #droppedSeen = 0;
 
   constructor(options: WorkerOptions) {
     this.host = options.host;
@@ -76,13 +79,23 @@ export class Worker implements WorkerContext {
     this.#logger = options.logger;
     this.metrics = new SidecarMetrics(options.registry);
     this.load = new DeploymentLoad(options.shared, this.metrics, Date.now());
+    const { workerIndex, journalSpace } = options.shared;
+    const journalMetrics = new JournalMetrics(options.registry);
+    const space = new JournalSpace(journalSpace, workerIndex);
     this.journal = new JournalWriter({
       directory: options.journalDirectory,
       prefix: options.journalPrefix,
-      maxSegmentBytes: 64 * 1024 * 1024,
-      fsyncIntervalMs: 1000,
+      settings: DEFAULT_JOURNAL_SETTINGS,
+      space,
+      writeSeconds: journalMetrics.writeSeconds,
     });
     this.admission = new Admission(options.shared, options.registry, { onAdmitted, onWaitedTooLong });
+    this.openLines = {
+      onJournaled: (stored) => {
+        if (stored) journalMetrics.opens.add(1);
+      },
+    };
+    this.#journalWatch = new JournalWatch(this.journal, space, journalMetrics, options.logger, workerIndex);
     this.#pools = new UpstreamPools(poolOptions(null));
     this.slab = this.#pools.slab;
     this.#adminOrigin = adminOrigin(options.adminSocketPath);
@@ -167,8 +180,7 @@ export class Worker implements WorkerContext {
       this.#drained = () => {
         clearTimeout(deadline);
         this.#drained = null;
-        this.#stop();
-        resolve();
+        this.#stop(resolve);
       };
       this.#closeUnused(performance.now());
       if (this.#connections.size === 0) this.#drained();
@@ -181,28 +193,15 @@ export class Worker implements WorkerContext {
     });
   }
 
-  /** One line when events begin to be dropped, one when the disk takes them again. */
-  #watchJournal(): void {
-    const { dropped, isFailing, lastError } = this.journal;
-    if (dropped > this.#droppedSeen && !this.#isDropping) {
-      this.#isDropping = true;
-      this.#logger.error('the journal can not be written: usage events are dropped', { lastError });
-    }
-    if (this.#isDropping && !isFailing) {
-      this.#isDropping = false;
-      this.#logger.info('the journal is written again', { dropped });
-    }
-    this.#droppedSeen = dropped;
-  }
-
   #closeUnused(nowMs: number): void {
     for (const connection of this.#connections) connection.closeIfUnused(nowMs);
   }
 
-  #stop(): void {
+  /** `done` is called when the journal has everything. */
+  #stop(done: () => void): void {
     clearInterval(this.#ticker);
-    this.journal.close();
     this.#pools.closeAll();
+    this.journal.close(done);
   }
 
   #onInterval(): void {
@@ -226,7 +225,7 @@ export class Worker implements WorkerContext {
     this.admission.tick(nowMs);
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
-    this.#watchJournal();
+    this.#journalWatch.onTick(nowMs);
     if (this.#drained !== null) this.#closeUnused(nowMs);
   }
 }

@@ -1,0 +1,103 @@
+import { ENDPOINT_NAMES } from '../domain/endpoints.ts';
+import { ERROR_TABLE } from '../domain/errors/error-table.ts';
+import type { TokenUsage } from '../domain/usage/token-usage.ts';
+import { USAGE_EVENT_FORMAT, type AttemptEvent, type OpenEvent, type UsageEvent } from './usage-event.ts';
+
+type Check = (value: unknown) => boolean;
+type Checks<T> = { readonly [Name in keyof Required<T>]: Check };
+
+const isText: Check = (value) => typeof value === 'string';
+const isFlag: Check = (value) => typeof value === 'boolean';
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isAmount: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+const isId: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+const isKey: Check = (value) => value === 'master' || (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value));
+const isStatus: Check = (value) =>
+  value === 0 || (isCount(value) && (value as number) >= 100 && (value as number) < 600);
+const isError: Check = (value) => typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value);
+const endpoints: ReadonlySet<unknown> = new Set([...ENDPOINT_NAMES, 'realtime', 'responses_by_id']);
+
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const hex = (length: number): Check => {
+  const pattern = new RegExp(`^[0-9a-f]{${length}}$`);
+  return (value) => typeof value === 'string' && pattern.test(value);
+};
+
+const USAGE: Checks<TokenUsage> = {
+  inputTokens: isCount,
+  outputTokens: isCount,
+  cacheReadTokens: isCount,
+  cacheWriteTokens: isCount,
+  reasoningTokens: isCount,
+};
+
+const ATTEMPT: Checks<AttemptEvent> = {
+  deployment: isText,
+  status: isStatus,
+  error: orNull(isError),
+  durationMs: isAmount,
+};
+
+/** What an event and an `open` line have in common. */
+const COMMON = {
+  v: (value: unknown) => value === USAGE_EVENT_FORMAT,
+  at: isCount,
+  durationMs: isAmount,
+  firstByteMs: orNull(isAmount),
+  traceId: orNull(hex(32)),
+  spanId: orNull(hex(16)),
+  key: isKey,
+  user: orNull(isText),
+  team: orNull(isText),
+  endpoint: (value: unknown) => endpoints.has(value),
+  model: orNull(isText),
+  group: orNull(isText),
+  deployment: orNull(isText),
+  provider: orNull(isText),
+  upstreamModel: orNull(isText),
+  stream: isFlag,
+  status: isStatus,
+  usage: orNull((value) => problemIn(value, USAGE) === null),
+  requestBytes: isCount,
+  responseBytes: isCount,
+  tags: listOf(isText),
+};
+
+const EVENT: Checks<UsageEvent> = {
+  ...COMMON,
+  id: isId,
+  overheadUs: isAmount,
+  error: orNull(isError),
+  aborted: orNull(isText),
+  attempts: listOf((value) => problemIn(value, ATTEMPT) === null),
+  usageSource: (value) => value === 'reported' || value === 'estimated' || value === 'none',
+};
+
+const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount };
+
+/** @returns what is wrong with it as a `UsageEvent`, or null. Members that this version does not know are no problem. */
+export function usageEventProblem(value: unknown): string | null {
+  return problemIn(value, EVENT);
+}
+
+/** The same for an `OpenEvent`. */
+export function openEventProblem(value: unknown): string | null {
+  return problemIn(value, OPEN);
+}
+
+/** Says which member, never its value: lines hold names of users. */
+function problemIn(value: unknown, checks: Readonly<Record<string, Check>>): string | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not an object';
+  for (const [name, check] of Object.entries(checks)) {
+    if (!Object.hasOwn(value, name)) return `${name} is missing`;
+    if (!check((value as Record<string, unknown>)[name])) return `${name} is not valid`;
+  }
+  return null;
+}
