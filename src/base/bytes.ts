@@ -24,6 +24,7 @@ export function asBytes(buffer: Uint8Array): Bytes {
 declare const Buffer: {
   allocUnsafe(length: number): Bytes;
   from(memory: ArrayBuffer, start: number, length: number): Bytes;
+  from(text: string, encoding: 'utf8'): Bytes;
 };
 
 /** New bytes with undefined content; small ones share a slab, so don't keep them for long. */
@@ -34,4 +35,9 @@ export function allocateBytes(length: number): Bytes {
 /** `length` bytes of `memory` from `start` on, not a copy. */
 export function bytesOver(memory: ArrayBuffer, start: number, length: number): Bytes {
   return Buffer.from(memory, start, length);
+}
+
+/** The UTF-8 bytes of `text`. */
+export function utf8Bytes(text: string): Bytes {
+  return Buffer.from(text, 'utf8');
 }

@@ -1,5 +1,7 @@
+import type { Bytes } from '../base/bytes.ts';
 import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
+import { modelSource } from '../domain/request/body-edits.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
@@ -14,6 +16,8 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly weight: number;
   readonly order: number;
   readonly pool: UpstreamPool;
+  /** JSON source of `spec.upstreamModel`. */
+  readonly modelSource: Bytes;
   /** Per endpoint: request line, host, the deployment's own headers; the client's and content-length follow. */
   readonly heads: Readonly<Record<EndpointName, string>>;
   /** Host and own headers alone, for requests whose path is only known at run time. */
@@ -168,6 +172,7 @@ function compileDeployment(
     weight: spec.weight,
     order: spec.order,
     pool,
+    modelSource: modelSource(spec.upstreamModel),
     heads: Object.freeze(heads),
     headerBlock,
     forwards: compileForwards(ownNames, settings),

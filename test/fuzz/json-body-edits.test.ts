@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { asBytes } from '../../src/base/bytes.ts';
 import { JsonObjectScanner } from '../../src/base/json-object-scanner.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointSpec } from '../../src/domain/endpoints.ts';
-import { planBodyEdits, type BodyEdit } from '../../src/domain/request/body-edits.ts';
+import { modelSource, planBodyEdits, type BodyEdit } from '../../src/domain/request/body-edits.ts';
 import { REQUEST_FIELDS, REQUEST_KEYS } from '../../src/domain/request/request-fields.ts';
 import { fuzz, memberSources, pieceSizes, pushPieces, space, valueSource } from './json-fuzz-support.ts';
 
@@ -48,7 +48,7 @@ function apply(bytes: Buffer, edits: readonly BodyEdit[]): string {
   let at = 0;
   for (const edit of edits) {
     assert.ok(edit.start >= at && edit.end >= edit.start && edit.end <= bytes.length);
-    parts.push(bytes.toString('utf8', at, edit.start), edit.text);
+    parts.push(bytes.toString('utf8', at, edit.start), edit.source.utf8Slice());
     at = edit.end;
   }
   return parts.join('') + bytes.toString('utf8', at);
@@ -81,7 +81,10 @@ test('edited text parses to the edited object, what is kept stays in order', () 
         pushPieces(scanner, bytes, sizes);
         fc.pre(scanner.failure === null); // another case of a name
         const slice = (start: number, end: number): string => asBytes(bytes).utf8Slice(start, end);
-        const edits = planBodyEdits(scanner, slice, ENDPOINTS[name], options);
+        const edits = planBodyEdits(scanner, slice, ENDPOINTS[name], {
+          model: options.upstreamModel === null ? null : modelSource(options.upstreamModel),
+          injectUsage: options.injectUsage,
+        });
         const edited: unknown = JSON.parse(apply(bytes, edits));
         const body = JSON.parse(bytes.toString()) as Body;
         const wanted = expected(body, ENDPOINTS[name], options.upstreamModel, options.injectUsage);

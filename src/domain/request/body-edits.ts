@@ -1,15 +1,18 @@
+import { utf8Bytes, type Bytes } from '../../base/bytes.ts';
 import type { JsonObjectScanner } from '../../base/json-object-scanner.ts';
 import type { EndpointSpec } from '../endpoints.ts';
 import type { BodySlice } from './read-request-fields.ts';
 import { REQUEST_FIELDS, requestField } from './request-fields.ts';
 
-/** `[start, end)` of the body is replaced by `text`, which is JSON source. Offsets as the scanner counts them. */
+/** `[start, end)` of the body is replaced by `source`, UTF-8 of JSON source. Offsets as the scanner counts them. */
 export interface BodyEdit {
   readonly start: number;
   readonly end: number;
-  readonly text: string;
+  /** Empty = cut out. */
+  readonly source: Bytes;
 }
 
+const NOTHING: Bytes = utf8Bytes('');
 const MODEL = requestField('model');
 const STREAM = requestField('stream');
 const STREAM_OPTIONS = requestField('stream_options');
@@ -18,52 +21,42 @@ const REMOVED: readonly number[] = [...REQUEST_FIELDS.keys()].filter((row) =>
   ['cut', 'drop'].includes(REQUEST_FIELDS[row]!.action),
 );
 const INCLUDE_USAGE = '"include_usage":true';
+const STREAM_OPTIONS_MEMBER: Bytes = utf8Bytes(`,"stream_options":{${INCLUDE_USAGE}}`);
 
-/** All edits of one attempt. Sorted, not overlapping. */
+/** The edits of one attempt: sorted, not overlapping. */
 export function planBodyEdits(
   scanner: JsonObjectScanner,
   slice: BodySlice,
   endpoint: EndpointSpec,
   options: {
-    /** Name for the provider; null leaves the client's. */
-    readonly upstreamModel: string | null;
+    /** The model's name for the provider as `modelSource` gives it; null leaves the client's. */
+    readonly model: Bytes | null;
     /** Add `stream_options.include_usage`, where `stream` is there and the client didn't ask itself. */
     readonly injectUsage: boolean;
   },
 ): BodyEdit[] {
-  const edits = planFixedEdits(scanner, slice, endpoint, options.injectUsage);
-  return options.upstreamModel === null ? edits : withModelEdit(edits, scanner, options.upstreamModel);
-}
-
-/** The edits that don't depend on the deployment: computed once per request, shared by its attempts. */
-export function planFixedEdits(
-  scanner: JsonObjectScanner,
-  slice: BodySlice,
-  endpoint: EndpointSpec,
-  injectUsage: boolean,
-): BodyEdit[] {
   const edits = planCuts(scanner, removedMembers(scanner, slice, endpoint));
-  if (injectUsage) {
+  if (options.injectUsage) {
     const edit = usageEdit(scanner, slice);
     if (edit !== null) insertEdit(edits, edit);
   }
+  if (options.model !== null && scanner.found(MODEL)) {
+    insertEdit(edits, { start: scanner.valueStart(MODEL), end: scanner.valueEnd(MODEL), source: options.model });
+  }
   return edits;
 }
 
-/** A copy of `fixed` with the model's name replaced; the provider's parser gets `model` as JSON writes it. */
-export function withModelEdit(fixed: readonly BodyEdit[], scanner: JsonObjectScanner, model: string): BodyEdit[] {
-  const edits = fixed.slice();
-  if (scanner.found(MODEL)) {
-    insertEdit(edits, { start: scanner.valueStart(MODEL), end: scanner.valueEnd(MODEL), text: JSON.stringify(model) });
-  }
-  return edits;
+/** A model's name as it stands in a body. */
+export function modelSource(model: string): Bytes {
+  return utf8Bytes(JSON.stringify(model));
 }
 
 function insertEdit(edits: BodyEdit[], edit: BodyEdit): void {
   let at = edits.length;
+  edits.push(edit);
   // At an equal start comes what only inserts: the other takes the bytes behind it.
-  while (at > 0 && edits[at - 1]!.start >= edit.start) at -= 1;
-  edits.splice(at, 0, edit);
+  for (; at > 0 && edits[at - 1]!.start >= edit.start; at -= 1) edits[at] = edits[at - 1]!;
+  edits[at] = edit;
 }
 
 /** Rows of the members that don't go upstream, in the order of the body. */
@@ -109,11 +102,11 @@ function planCuts(scanner: JsonObjectScanner, rows: readonly number[]): BodyEdit
     edits.push({
       start: scanner.memberStart(rows[0]!),
       end: comma === -1 ? scanner.valueEnd(last) : comma + 1,
-      text: '',
+      source: NOTHING,
     });
   }
   for (; n < rows.length; n += 1) {
-    edits.push({ start: scanner.commaBefore(rows[n]!), end: scanner.valueEnd(rows[n]!), text: '' });
+    edits.push({ start: scanner.commaBefore(rows[n]!), end: scanner.valueEnd(rows[n]!), source: NOTHING });
   }
   return edits;
 }
@@ -124,21 +117,21 @@ function usageEdit(scanner: JsonObjectScanner, slice: BodySlice): BodyEdit | nul
   if (!scanner.found(STREAM_OPTIONS)) {
     // Right after `stream`, which always stays.
     const at = scanner.valueEnd(STREAM);
-    return { start: at, end: at, text: `,"stream_options":{${INCLUDE_USAGE}}` };
+    return { start: at, end: at, source: STREAM_OPTIONS_MEMBER };
   }
   const start = scanner.valueStart(STREAM_OPTIONS);
   const end = scanner.valueEnd(STREAM_OPTIONS);
   const options = parseOrUndefined(slice(start, end));
-  if (options === null) return { start, end, text: `{${INCLUDE_USAGE}}` };
+  if (options === null) return { start, end, source: utf8Bytes(`{${INCLUDE_USAGE}}`) };
   if (typeof options !== 'object' || Array.isArray(options)) return null;
   const fields = options as Record<string, unknown>;
   if (fields['include_usage'] === true) return null;
   if (Object.hasOwn(fields, 'include_usage')) {
     fields['include_usage'] = true;
-    return { start, end, text: JSON.stringify(fields) };
+    return { start, end, source: utf8Bytes(JSON.stringify(fields)) };
   }
   const isEmpty = Object.keys(fields).length === 0;
-  return { start: start + 1, end: start + 1, text: isEmpty ? INCLUDE_USAGE : `${INCLUDE_USAGE},` };
+  return { start: start + 1, end: start + 1, source: utf8Bytes(isEmpty ? INCLUDE_USAGE : `${INCLUDE_USAGE},`) };
 }
 
 function parseOrUndefined(text: string): unknown {

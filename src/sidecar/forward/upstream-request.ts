@@ -1,5 +1,5 @@
-import { asBytes, type Bytes } from '../../base/bytes.ts';
-import { planBodyEdits, type BodyEdit } from '../../domain/request/body-edits.ts';
+import type { Bytes } from '../../base/bytes.ts';
+import { modelSource, planBodyEdits, type BodyEdit } from '../../domain/request/body-edits.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
 import { ForwardRule, requestLine, type CompiledDeployment } from '../compiled-snapshot.ts';
@@ -14,7 +14,7 @@ export function upstreamRequest(exchange: Exchange, deployment: CompiledDeployme
   if (route.kind !== 'llm') return plainRequest(exchange, deployment);
   const { endpoint } = route;
   const edits = planBodyEdits(exchange.scanner, exchange.bodyText, endpoint, {
-    upstreamModel: upstreamModel === exchange.model ? null : upstreamModel,
+    model: upstreamModel === exchange.model ? null : sourceOf(upstreamModel, deployment),
     injectUsage: exchange.injectsUsage && deployment.spec.injectsUsage,
   });
   const parts: Bytes[] = [];
@@ -90,6 +90,11 @@ function clientHeaders(headers: HeaderTable, deployment: CompiledDeployment): st
   return lines;
 }
 
+/** Ready-made unless the deployment's name holds a `*`. */
+function sourceOf(upstreamModel: string, { spec, modelSource: ready }: CompiledDeployment): Bytes {
+  return upstreamModel === spec.upstreamModel ? ready : modelSource(upstreamModel);
+}
+
 /** Appends the edited body to `parts`; answers its length. */
 function applyEdits(body: RequestBody, edits: readonly BodyEdit[], parts: Bytes[]): number {
   if (edits.length === 0) {
@@ -99,7 +104,7 @@ function applyEdits(body: RequestBody, edits: readonly BodyEdit[], parts: Bytes[
   let at = 0;
   for (const edit of edits) {
     if (edit.start > at) body.slice(at, edit.start, parts);
-    if (edit.text !== '') parts.push(asBytes(Buffer.from(edit.text, 'utf8')));
+    if (edit.source.length > 0) parts.push(edit.source);
     at = edit.end;
   }
   if (at < body.length) body.slice(at, body.length, parts);
