@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ModelGroupSpec, RoutingSettings, StrategySpec } from '../../contract/snapshot.ts';
 import type { CompileContext } from './compile-deployment.ts';
 import { type ConfigNode, formatPath, itemsOf, nodeAt, positionAt, toTexts } from './config-node.ts';
-import { isUnsupportedStrategy, STRATEGY_NAMES, strategyNamed } from './strategy-names.ts';
+import { isUnsupportedStrategy, STRATEGY_NAMES, strategyNamed, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import { choice, number, seconds, text, texts } from './value-schemas.ts';
 
 /** What `optional_pre_call_checks` may turn on, and what it may name though nothing here is turned on by it. */
@@ -13,7 +13,7 @@ const ALWAYS_ON_CHECKS = ['responses_api_deployment_check'];
 const routingGroupSchema = z.object({
   group_name: text(),
   models: texts(),
-  routing_strategy: choice(STRATEGY_NAMES).optional(),
+  routing_strategy: choice(STRATEGY_NAMES, UNSUPPORTED_STRATEGIES).optional(),
   routing_strategy_args: z
     .object({ ttl: seconds().optional(), lowest_latency_buffer: number(0, 1000).optional() })
     .optional(),

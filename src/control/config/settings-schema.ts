@@ -4,7 +4,7 @@ import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/tim
 import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
 import { listenerSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
-import { STRATEGY_NAMES } from './strategy-names.ts';
+import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import {
   choice,
   flag,
@@ -140,7 +140,7 @@ const journalSchema = z.strictObject({
 });
 
 const routingSchema = z.strictObject({
-  strategy: setting(choice(STRATEGY_NAMES), {
+  strategy: setting(choice(STRATEGY_NAMES, UNSUPPORTED_STRATEGIES), {
     description:
       'How a model group chooses among its deployments: simple-shuffle, least-busy, latency-based-routing, ' +
       'usage-based-routing, cost-based-routing, power-of-two. See docs/routing.md.',

@@ -73,9 +73,14 @@ export const flag = (): z.ZodType<boolean> =>
     return parsed ?? refuse(context, 'must be true or false (yes, no, on and off will do)');
   });
 
-export const choice = <const T extends readonly string[]>(options: T): z.ZodType<T[number]> =>
+/** @param tolerated taken too, but not offered. */
+export const choice = <const T extends readonly string[], const U extends readonly string[] = readonly []>(
+  options: T,
+  tolerated?: U,
+): z.ZodType<T[number] | U[number]> =>
   scalar.transform((value, context) => {
-    const found = options.find((option) => option === String(value).trim().toLowerCase());
+    const all = [...options, ...(tolerated ?? [])];
+    const found = all.find((option) => option === String(value).trim().toLowerCase());
     return found ?? refuse(context, `must be one of: ${options.join(', ')}`);
   });
 
