@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMock } from '../../src/cli/mock/mock-server.ts';
 import { MODES } from '../support/gateway.ts';
-import { makeCertificate } from '../upstream/certificate-maker.ts';
+import { makeCertificate } from '../../src/cli/mock/certificate-maker.ts';
 import { ChaosRun } from './support/chaos-run.ts';
 import type { ModelEntry } from './support/gateway-yaml.ts';
 import type { Scenario } from './support/scenario.ts';

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { describe } from 'node:test';
 import { createServer, TLSSocket } from 'node:tls';
 import type { LookupFunction } from '../../src/sidecar/upstream/dns-cache.ts';
-import { makeCertificate } from './certificate-maker.ts';
+import { makeCertificate } from '../../src/cli/mock/certificate-maker.ts';
 import {
   closedPort,
   eventually,

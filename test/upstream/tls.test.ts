@@ -8,7 +8,7 @@ import { describe } from 'node:test';
 import { createServer, type TlsOptions, TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import type { LookupFunction } from '../../src/sidecar/upstream/dns-cache.ts';
-import { makeCertificate } from './certificate-maker.ts';
+import { makeCertificate } from '../../src/cli/mock/certificate-maker.ts';
 import {
   connected,
   eventually,

@@ -10,7 +10,7 @@ export type ArmName = (typeof ARM_NAMES)[number];
 /** One way to the mock. */
 export interface Arm {
   readonly name: ArmName;
-  readonly target: RequestTarget & { readonly tlsServerName: string | null };
+  readonly target: RequestTarget & { readonly tlsServerName: string | null; readonly tlsVerify?: boolean };
   /** First process of what is between the generator and the mock; null = nothing of ours. */
   readonly rootPid: number | null;
   /** The mock's process; null when what is measured has none of ours. */
@@ -48,6 +48,7 @@ function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null):
     host: arm.target.host,
     port: arm.target.port,
     tlsServerName: arm.target.tlsServerName,
+    tlsVerify: arm.target.tlsVerify ?? true,
     request: request.bytes,
     // A provider that is not our mock doesn't send the nonce back.
     nonceAt: arm.name === 'target' ? -1 : request.nonceAt,

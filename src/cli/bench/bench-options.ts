@@ -21,6 +21,7 @@ const COMMON_FLAGS = {
   'body-bytes': { value: 'N', help: 'Size of the request body', byDefault: '300' },
   body: { value: 'KIND', help: `What the request body holds: ${BODY_KINDS.join(' or ')}`, byDefault: 'prose' },
   threads: { value: 'N', help: "The gateway's slipstream.threads", byDefault: 'its own' },
+  tls: { help: 'The mock speaks HTTPS (its certificate is not verified by anyone), so every proxy does TLS upstream' },
   'no-sidecar': { help: 'The gateway runs as one process' },
   'cpus-gateway': { value: 'LIST', help: 'CPUs for the gateway and for HAProxy, as taskset takes them' },
   'cpus-load': { value: 'LIST', help: 'CPUs for the mock and the load generator' },
@@ -76,6 +77,8 @@ export const BENCH_STARTUP: CommandSpec = {
 export interface CommonOptions {
   readonly shape: LoadShape;
   readonly mockFlags: readonly string[];
+  /** The mock speaks TLS. */
+  readonly isTls: boolean;
   readonly threads: number | null;
   readonly withSidecar: boolean;
   readonly cpusGateway: string | null;
@@ -159,9 +162,12 @@ function readCommon(command: CommandSpec, parsed: ParsedCommand, defaultSeconds:
     timeoutMs: REPLY_TIMEOUT_MS + ttftMs + tokens * intervalMs,
   };
   const threads = textOf(parsed, 'threads');
+  const isTls = parsed.values['tls'] === true;
   return {
     shape,
+    isTls,
     mockFlags: [
+      ...(isTls ? ['--tls'] : []),
       '--tokens',
       String(tokens),
       '--token-interval-ms',

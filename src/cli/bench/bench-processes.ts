@@ -11,9 +11,9 @@ import { gatewayConfig, type GatewayConfig } from './gateway-config.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const MOCK_PROCESS = fileURLToPath(new URL('../mock/mock-process.ts', import.meta.url));
-const LAUNCHER = join(ROOT, 'bin', 'slipstream.js');
 const HAPROXY = 'haproxy';
 const HAPROXY_CONFIG = join(ROOT, 'bench', 'haproxy', 'overhead.cfg');
+const HAPROXY_TLS_CONFIG = join(ROOT, 'bench', 'haproxy', 'overhead-tls.cfg');
 const START_TIMEOUT_MS = 30_000;
 
 /** A started server: its address and its first process. */
@@ -32,7 +32,7 @@ export async function startMockProcess(
   cleanup.add(() => child.stop());
   let port = 0;
   await child.waitUntil(() => {
-    port = Number(/listening on http:\/\/[^\s]*:(\d+)$/m.exec(child.output)?.[1] ?? 0);
+    port = Number(/listening on https?:\/\/[^\s]*:(\d+)$/m.exec(child.output)?.[1] ?? 0);
     return port > 0;
   }, START_TIMEOUT_MS);
   return { child, port };
@@ -48,14 +48,14 @@ export function haproxyVersion(): string {
 
 export async function startHaproxy(
   name: string,
-  mockPort: number,
+  mock: { readonly port: number; readonly isTls: boolean },
   cpus: string | null,
   cleanup: Cleanup,
 ): Promise<BenchServer> {
   const port = await findFreePort();
-  const child = new BenchChild(name, [HAPROXY, '-db', '-f', HAPROXY_CONFIG], {
+  const child = new BenchChild(name, [HAPROXY, '-db', '-f', mock.isTls ? HAPROXY_TLS_CONFIG : HAPROXY_CONFIG], {
     cpus,
-    env: { BENCH_LISTEN_PORT: String(port), BENCH_MOCK_PORT: String(mockPort) },
+    env: { BENCH_LISTEN_PORT: String(port), BENCH_MOCK_PORT: String(mock.port) },
   });
   cleanup.add(() => child.stop());
   await child.waitUntil(() => acceptsConnections(port), START_TIMEOUT_MS);
@@ -64,6 +64,10 @@ export async function startHaproxy(
 
 export interface GatewayOptions {
   readonly mockPort: number;
+  /** The mock speaks TLS. */
+  readonly isTls: boolean;
+  /** Top folder of the version to be started; default this one. */
+  readonly root?: string;
   readonly threads: number | null;
   readonly withSidecar: boolean;
   readonly cpus: string | null;
@@ -96,7 +100,8 @@ export class GatewayInstallation {
   /** Spawns the launcher; answers at once, before it is ready. */
   spawn(cleanup: Cleanup): BenchChild {
     const files = ['--config', join(this.directory, 'config.yaml'), '--data-dir', join(this.directory, 'data')];
-    const command = [process.execPath, LAUNCHER, 'start', ...files, '--host', '127.0.0.1', '--port', String(this.port)];
+    const launcher = join(this.#options.root ?? ROOT, 'bin', 'slipstream.js');
+    const command = [process.execPath, launcher, 'start', ...files, '--host', '127.0.0.1', '--port', String(this.port)];
     if (!this.#options.withSidecar) command.push('--no-sidecar');
     const child = new BenchChild('gateway', command, { cpus: this.#options.cpus });
     cleanup.add(() => child.stop());

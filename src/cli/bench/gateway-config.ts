@@ -16,6 +16,8 @@ const LIMITS = 'rpm_limit: 2000000000, tpm_limit: 2000000000, max_parallel_reque
 /** A configuration with everything on: virtual keys with limits, owners and a model list; usage; journal; metrics. */
 export function gatewayConfig(options: {
   readonly mockPort: number;
+  /** The mock speaks TLS, with a certificate that nobody vouches for. */
+  readonly isTls: boolean;
   readonly threads: number | null;
   readonly keyCount: number;
 }): GatewayConfig {
@@ -32,7 +34,8 @@ export function gatewayConfig(options: {
     `  - model_name: ${PUBLIC_MODEL}`,
     '    litellm_params:',
     `      model: openai/${UPSTREAM_MODEL}`,
-    `      api_base: http://127.0.0.1:${options.mockPort}/v1`,
+    `      api_base: ${options.isTls ? 'https' : 'http'}://127.0.0.1:${options.mockPort}/v1`,
+    ...(options.isTls ? ['      ssl_verify: false'] : []),
     '      api_key: sk-upstream-of-the-bench',
     'general_settings:',
     `  master_key: sk-${randomBytes(24).toString('base64url')}`,

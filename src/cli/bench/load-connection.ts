@@ -50,9 +50,15 @@ export class LoadConnection {
 
   open(): void {
     if (this.#isClosed) return;
-    const { host, port, tlsServerName } = this.#spec;
+    const { host, port, tlsServerName, tlsVerify } = this.#spec;
     if (tlsServerName !== null) {
-      const socket = connectTls({ host, port, servername: tlsServerName, ALPNProtocols: ['http/1.1'] });
+      const socket = connectTls({
+        host,
+        port,
+        servername: tlsServerName,
+        ALPNProtocols: ['http/1.1'],
+        rejectUnauthorized: tlsVerify,
+      });
       socket.setNoDelay(true);
       socket.on('data', (chunk: Buffer) => this.#receive(chunk));
       socket.once('secureConnect', () => this.#owner.onIdle(this));

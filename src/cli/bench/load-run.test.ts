@@ -30,6 +30,7 @@ function spec(overrides: Partial<LoadSpec> & { model?: string }): LoadSpec {
     host: '127.0.0.1',
     port,
     tlsServerName: null,
+    tlsVerify: true,
     request: request.bytes,
     nonceAt: request.nonceAt,
     connections: 4,

@@ -4,6 +4,8 @@ export interface LoadSpec {
   readonly port: number;
   /** TLS with this server name; null = plain TCP. */
   readonly tlsServerName: string | null;
+  /** False for a server whose certificate nobody vouches for. */
+  readonly tlsVerify: boolean;
   /** The whole request in latin1, with the nonce's characters at `nonceAt`. */
   readonly request: string;
   /** Offset of the nonce's last digits, which change per request; −1 = none. */

@@ -81,11 +81,12 @@ function turn(
 async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Arm[]> {
   const mock = await startMockProcess(options.mockFlags, options.cpusLoad, cleanup);
   const plain = { host: HOST, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL, tlsServerName: null };
+  const direct = { ...plain, port: mock.port, tlsServerName: options.isTls ? 'localhost' : null, tlsVerify: false };
   const mockPid = mock.child.pid;
-  const arms: Arm[] = [{ name: 'direct', target: { ...plain, port: mock.port }, rootPid: null, mockPid }];
+  const arms: Arm[] = [{ name: 'direct', target: direct, rootPid: null, mockPid }];
   if (options.withHaproxy) {
     for (const name of ['haproxy', 'haproxy2'] as const) {
-      const haproxy = await startHaproxy(name, mock.port, options.cpusGateway, cleanup);
+      const haproxy = await startHaproxy(name, { port: mock.port, isTls: options.isTls }, options.cpusGateway, cleanup);
       arms.push({ name, target: { ...plain, port: haproxy.port }, rootPid: haproxy.child.pid, mockPid });
     }
   }
@@ -95,12 +96,12 @@ async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Ar
 
 /** With `isWarm` the second start of an installation: a warm compile cache, as all starts but the first have it. */
 export async function startGatewayArm(
-  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway'> & { readonly isWarm: boolean },
+  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway' | 'isTls'> & { readonly isWarm: boolean },
   mock: BenchServer,
   cleanup: Cleanup,
 ): Promise<Arm> {
-  const { threads, withSidecar, cpusGateway: cpus } = options;
-  const installed = { mockPort: mock.port, threads, withSidecar, cpus, keyCount: KEY_COUNT };
+  const { threads, withSidecar, isTls, cpusGateway: cpus } = options;
+  const installed = { mockPort: mock.port, isTls, threads, withSidecar, cpus, keyCount: KEY_COUNT };
   const installation = await GatewayInstallation.create(installed, cleanup);
   if (options.isWarm) await (await installation.start(cleanup)).child.stop();
   const gateway = await installation.start(cleanup);

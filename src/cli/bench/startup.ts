@@ -29,7 +29,14 @@ const SHAPE: LoadShape = {
 export async function runStartup(options: StartupOptions, cleanup: Cleanup): Promise<number> {
   const machine = describeMachine();
   const mock = await startMockProcess([], null, cleanup);
-  const installed = { mockPort: mock.port, threads: null, withSidecar: options.withSidecar, cpus: null, keyCount: 1 };
+  const installed = {
+    mockPort: mock.port,
+    isTls: false,
+    threads: null,
+    withSidecar: options.withSidecar,
+    cpus: null,
+    keyCount: 1,
+  };
   const installation = await GatewayInstallation.create(installed, cleanup);
 
   const coldMs = await measureStart(installation, cleanup);
@@ -60,6 +67,7 @@ async function measureStart(installation: GatewayInstallation, cleanup: Cleanup)
     host: HOST,
     port: installation.port,
     tlsServerName: null,
+    tlsVerify: true,
     request: request.bytes,
     nonceAt: request.nonceAt,
     isStream: false,

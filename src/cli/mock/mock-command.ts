@@ -6,6 +6,7 @@ import {
   overrideSettings,
   type MockOptions,
 } from './mock-options.ts';
+import { makeCertificate } from './certificate-maker.ts';
 import { startMock } from './mock-server.ts';
 
 const DEFAULT_PORT = 8081;
@@ -47,6 +48,7 @@ export const MOCK_COMMAND: CommandSpec = {
     'retry-after': { value: 'SECONDS', help: 'retry-after on errors; 0 is none', byDefault: '0' },
     error: { value: 'FAULT', help: `Show a fault: ${MOCK_FAULTS.join(', ')}` },
     echo: { help: "Send the request's line and headers back as x-echo-* headers" },
+    tls: { help: 'Serve HTTPS, with a certificate for localhost that is made at start and that nobody vouches for' },
     log: { value: 'FILE', help: 'Append one JSON line for each request' },
   },
   notes: [
@@ -100,6 +102,7 @@ function readArguments(argv: readonly string[]): Partial<MockOptions> | null {
     return {
       ...overrideSettings(DEFAULT_MOCK_OPTIONS, overrides),
       echo: values['echo'] === true,
+      tls: values['tls'] === true ? ownCertificate() : null,
       host: text('host') ?? DEFAULT_MOCK_OPTIONS.host,
       port: port === undefined ? DEFAULT_PORT : integerFlag(MOCK_COMMAND, { name: '--port', text: port }, 0, 65_535),
       log: text('log') ?? '',
@@ -108,6 +111,11 @@ function readArguments(argv: readonly string[]): Partial<MockOptions> | null {
     if (error instanceof MockSettingError) throw usageError(MOCK_COMMAND, `--${error.message}`);
     throw error;
   }
+}
+
+function ownCertificate(): MockOptions['tls'] {
+  const { certPem, keyPem } = makeCertificate({ name: 'localhost', altNames: ['localhost', '127.0.0.1'] });
+  return { cert: certPem, key: keyPem };
 }
 
 /** A parent that started this with a channel and goes away counts as a signal. */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 
-/** X.509 certificates for tests, signed here: an `openssl` binary is not on every machine. DER after RFC 5280 §4.1. */
+/** X.509 certificates for the mock and for tests, signed here: an `openssl` binary is not on every machine. DER after RFC 5280 §4.1. */
 export interface Certificate {
   readonly certPem: string;
   readonly keyPem: string;
