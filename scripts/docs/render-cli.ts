@@ -6,6 +6,7 @@ import {
   JOURNAL_COMMAND,
   SIDECAR_COMMAND,
   START_COMMAND,
+  UPGRADE_COMMAND,
 } from '../../src/cli/commands.ts';
 import { MOCK_COMMAND } from '../../src/cli/mock/mock-command.ts';
 import { code, generatedNotice, markdownTable } from './markdown.ts';
@@ -14,6 +15,7 @@ const COMMANDS: readonly CommandSpec[] = [
   START_COMMAND,
   CONTROL_COMMAND,
   SIDECAR_COMMAND,
+  UPGRADE_COMMAND,
   CHECK_COMMAND,
   JOURNAL_COMMAND,
   MOCK_COMMAND,

@@ -1,4 +1,5 @@
 import type { BoundListenerSpec, ListenerSpec } from '../contract/listener.ts';
+import type { SharedState } from '../sidecar/worker/shared-state.ts';
 import type { LogFormat, LogLevel } from '../runtime/logger.ts';
 
 /** The configuration, or what the demo's starter had to say about it, is at fault (EX_CONFIG of sysexits.h). */
@@ -32,6 +33,8 @@ export interface SidecarChildOptions {
   readonly adminSocketPath: string;
   /** In the order of their descriptors. */
   readonly listeners: readonly BoundListenerSpec[];
+  /** Another sidecar serves: be ready to, say `prepared`, and accept nothing before `take-over`. */
+  readonly awaitsTakeOver: boolean;
   readonly log: LogSettings;
 }
 
@@ -54,6 +57,12 @@ export type ToChild =
   | { readonly type: 'drain' }
   /** The supervisor has closed its copy of the socket. */
   | { readonly type: 'finish-drain' }
+  /** Another sidecar goes on from here: stop accepting, answer `handed-over`, finish what is in progress, exit. */
+  | { readonly type: 'hand-over' }
+  /** What the sidecar before this one handed over; empty when it could not. */
+  | { readonly type: 'take-over'; readonly state: SharedState }
+  /** The sidecar before this one has exited. */
+  | { readonly type: 'predecessor-ended' }
   | { readonly type: 'stop' };
 
 export type FromChild =
@@ -64,6 +73,8 @@ export type FromChild =
   /** `demoKey` only from the control plane of a demo. */
   | { readonly type: 'ready'; readonly demoKey: string | null }
   | { readonly type: 'stop-listening' }
+  | { readonly type: 'prepared' }
+  | { readonly type: 'handed-over'; readonly state: SharedState }
   /** listen(2) said that the address of that listener is taken: someone bound it in the same moment. */
   | { readonly type: 'port-taken'; readonly listener: number };
 

@@ -137,6 +137,17 @@ export const SIDECAR_COMMAND: CommandSpec = {
   notes: [HEAP_NOTE],
 };
 
+export const UPGRADE_COMMAND: CommandSpec = {
+  name: 'upgrade',
+  summary: 'Replace the processes of the running service by new ones, without losing a request',
+  operands: '',
+  maxOperands: 0,
+  flags: { 'data-dir': DATA_DIR },
+  notes: [
+    'The new processes run the code that is installed by now and read the whole configuration again, with the settings that are read at start only, such as threads; not host, port and listen, whose sockets stay. Open rate-limit windows go with them. Requests in progress finish in the old sidecar within drain_timeout. The supervisor itself stays the old one. Exit code 0 when the new processes serve, 1 when not: then the old ones still do.',
+  ],
+};
+
 export const CHECK_COMMAND: CommandSpec = {
   name: 'check',
   summary:
@@ -170,6 +181,7 @@ export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   start: START_COMMAND.summary,
   control: CONTROL_COMMAND.summary,
   sidecar: SIDECAR_COMMAND.summary,
+  upgrade: UPGRADE_COMMAND.summary,
   check: CHECK_COMMAND.summary,
   journal: JOURNAL_COMMAND.summary,
   mock: 'Start a mock provider that speaks the protocols of OpenAI and Anthropic',

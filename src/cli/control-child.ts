@@ -29,6 +29,9 @@ export function controlChild(): void {
       case 'start-sidecar':
       case 'drain':
       case 'finish-drain':
+      case 'hand-over':
+      case 'take-over':
+      case 'predecessor-ended':
         return; // the sidecar's
       default:
         message satisfies never;

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { takeProcessLock, type ProcessLock } from '../runtime/process-lock.ts';
@@ -16,8 +25,21 @@ export interface DataDirectory {
   readonly path: string;
   readonly controlSocketPath: string;
   readonly adminSocketPath: string;
+  /** Where `slipstream upgrade` reaches whoever runs the service. */
+  readonly commandSocketPath: string;
   /** Gives the locks back. A process that dies has given them back too. */
   release(): void;
+}
+
+const SERVICE_SOCKET = 'command.sock';
+/** Of a control plane whose sidecar runs apart. */
+const CONTROL_ONLY_SOCKET = 'control-cmd.sock';
+
+/** Where commands are listened for, if a service runs with this data directory; that of a control plane alone first. */
+export function commandSocketPaths(path: string): readonly string[] {
+  if (!existsSync(path)) return [];
+  const sockets = makeSocketDirectory(realpathSync(path));
+  return [CONTROL_ONLY_SOCKET, SERVICE_SOCKET].map((name) => join(sockets, name));
 }
 
 /**
@@ -38,6 +60,7 @@ export function openDataDirectory(path: string, planes: readonly PlaneName[]): D
       path: absolute,
       controlSocketPath: join(sockets, 'control.sock'),
       adminSocketPath: join(sockets, 'admin.sock'),
+      commandSocketPath: join(sockets, planes.includes('sidecar') ? SERVICE_SOCKET : CONTROL_ONLY_SOCKET),
       release,
     };
   } catch (error) {
@@ -107,5 +130,5 @@ function makeSocketDirectory(directory: string): string {
 }
 
 function fits(directory: string): boolean {
-  return Buffer.byteLength(join(directory, 'control.sock')) <= MAX_SOCKET_PATH_BYTES;
+  return Buffer.byteLength(join(directory, CONTROL_ONLY_SOCKET)) <= MAX_SOCKET_PATH_BYTES;
 }

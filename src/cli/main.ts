@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, (argv: string[]) => Promise<number | nul
   start: async (argv) => (await import('./start-command.ts')).startCommand(argv),
   control: async (argv) => (await import('./start-command.ts')).controlCommand(argv),
   sidecar: async (argv) => (await import('./start-command.ts')).sidecarCommand(argv),
+  upgrade: async (argv) => (await import('./upgrade-command.ts')).upgradeCommand(argv),
   check: async (argv) => (await import('./check-command.ts')).checkCommand(argv),
   journal: async (argv) => (await import('./journal/journal-command.ts')).journalCommand(argv),
   // These two set the exit code themselves.

@@ -4,6 +4,7 @@ import type { RunningSidecar } from '../sidecar/sidecar-main.ts';
 import type { ConfiguredProcesses } from './child-messages.ts';
 import { readConfiguredProcesses } from './configured-processes.ts';
 import { configErrorLines, type RunningControlPlane, startControlPlane } from './control-plane.ts';
+import { serveCommands } from './command-socket.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { bindListeners, listenerTaken } from './bind-listeners.ts';
 import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
@@ -44,7 +45,9 @@ export async function runOneProcess(options: OneProcessOptions): Promise<number>
     onReload: () => void planes?.control.reload(),
   });
   let planes: Planes | null = null;
+  let stopCommands: () => void = () => undefined;
   try {
+    stopCommands = await serveCommands(options.directory.commandSocketPath, refuseUpgrade);
     const starting = startPlanes(options, logger.child({}));
     const first = await Promise.race([starting, stopping.promise]);
     if (first === undefined) return 0; // told to stop while starting: nothing was accepted yet
@@ -58,7 +61,13 @@ export async function runOneProcess(options: OneProcessOptions): Promise<number>
     return 0;
   } finally {
     removeHandlers();
+    stopCommands();
   }
+}
+
+function refuseUpgrade(): Promise<string> {
+  const why = 'upgrade is not available in one process (--no-sidecar): nothing could serve while it is replaced';
+  return Promise.reject(new StartError(`${why}; stop it and start it again`));
 }
 
 interface Planes {

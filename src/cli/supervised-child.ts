@@ -20,8 +20,13 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly onMessage: (message: FromChild) => void;
-  /** Each exit. `restarts` false: it will not come back unless `start` is called. */
+  /** Each exit but the one that `replace` asked for. `restarts` false: it will not come back unless `start` is called. */
   readonly onExit: (exit: ChildExit) => void;
+}
+
+interface AwaitedMessage {
+  readonly type: FromChild['type'];
+  readonly resolve: (message: FromChild | null) => void;
 }
 
 export interface ChildExit {
@@ -47,6 +52,10 @@ export class SupervisedChild {
   /** What was sent before the child listened; null once it does. */
   #unsent: ToChild[] | null;
   #stopped: (() => void)[];
+  /** Who waits for a message of a type; told null when the process exits first. */
+  #awaited: AwaitedMessage[];
+  /** The next exit is asked for: another process is started at once. */
+  #isBeingReplaced: boolean;
 
   constructor(spec: ChildSpec) {
     this.#spec = spec;
@@ -57,6 +66,8 @@ export class SupervisedChild {
     this.#wasEverReady = false;
     this.#unsent = [];
     this.#stopped = [];
+    this.#awaited = [];
+    this.#isBeingReplaced = false;
   }
 
   get isRunning(): boolean {
@@ -92,6 +103,22 @@ export class SupervisedChild {
     }
     // An error means that the child is on its way out: its exit says so.
     if (this.#process?.connected === true) this.#process.send(message, () => undefined);
+  }
+
+  /** The next message of this type; null when the process exits before it came, or none runs. */
+  next<Type extends FromChild['type']>(type: Type): Promise<Extract<FromChild, { readonly type: Type }> | null> {
+    if (this.#process === null) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#awaited.push({ type, resolve: (message) => resolve(message as Extract<FromChild, { type: Type }> | null) });
+    });
+  }
+
+  /** Stops the process and starts another one in its place; resolves when the old one has exited. */
+  async replace(message: ToChild): Promise<void> {
+    if (this.#process === null) return;
+    this.#isBeingReplaced = true;
+    this.send(message);
+    await this.whenStopped();
   }
 
   /** It is not started again; the process itself goes on until it is told to stop, or killed. */
@@ -145,10 +172,28 @@ export class SupervisedChild {
       this.#policy.onReady();
       this.#wasEverReady = true;
     }
+    for (const { resolve } of this.#takeAwaited((awaited) => awaited.type === message.type)) resolve(message);
     this.#spec.onMessage(message);
   }
 
+  #takeAwaited(isTaken: (awaited: AwaitedMessage) => boolean): AwaitedMessage[] {
+    const taken = this.#awaited.filter(isTaken);
+    this.#awaited = this.#awaited.filter((awaited) => !taken.includes(awaited));
+    return taken;
+  }
+
   #onExit(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
+    for (const { resolve } of this.#takeAwaited(() => true)) resolve(null);
+    if (this.#isBeingReplaced) {
+      this.#isBeingReplaced = false;
+      this.start();
+    } else {
+      this.#onUnexpectedExit(code, signal, livedMs);
+    }
+    for (const resolve of this.#stopped.splice(0)) resolve();
+  }
+
+  #onUnexpectedExit(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
     const wasEverReady = this.#wasEverReady;
     const decision = this.#isRetired ? ({ restart: false } as const) : this.#policy.onDeath(livedMs);
     if (decision.restart) {
@@ -158,6 +203,5 @@ export class SupervisedChild {
       }, decision.delayMs);
     }
     this.#spec.onExit({ code, signal, restarts: decision.restart, wasEverReady });
-    for (const resolve of this.#stopped.splice(0)) resolve();
   }
 }

@@ -10,12 +10,14 @@ import {
   type FromChild,
   type ToChild,
 } from './child-messages.ts';
+import { serveCommands } from './command-socket.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { lastInheritedFd } from './inherited-sockets.ts';
 import { resolveListeners } from './resolve-listeners.ts';
 import { StartError } from './start-error.ts';
 import type { StartSettings } from './start-settings.ts';
 import { type ChildExit, SupervisedChild } from './supervised-child.ts';
+import { replaceControl, replaceSidecar } from './upgrade.ts';
 
 /** The control plane has nothing to finish but a reload and a few admin requests. */
 const CONTROL_STOP_MS = 10_000;
@@ -57,7 +59,10 @@ export function supervise(options: SupervisorOptions): Promise<SupervisorOutcome
 class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #logger: Logger;
-  readonly #children: ReadonlyMap<ChildName, SupervisedChild>;
+  /** The one of each name that serves. */
+  readonly #children: Map<ChildName, SupervisedChild>;
+  /** Sidecars that finish what is in progress, or are not ready to take over yet. */
+  readonly #others: Set<SupervisedChild>;
   readonly #ready: Set<ChildName>;
   readonly #outcome: PromiseWithResolvers<SupervisorOutcome>;
   readonly #stopListening: PromiseWithResolvers<void>;
@@ -66,11 +71,13 @@ class Supervisor {
   #demoKey: string | null;
   #isServing: boolean;
   #isStopping: boolean;
+  #isUpgrading: boolean;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#logger = options.logger;
     this.#children = new Map(options.planes.map((name) => [name, this.#newChild(name)]));
+    this.#others = new Set();
     this.#ready = new Set();
     this.#outcome = Promise.withResolvers();
     this.#stopListening = Promise.withResolvers();
@@ -78,6 +85,7 @@ class Supervisor {
     this.#demoKey = null;
     this.#isServing = false;
     this.#isStopping = false;
+    this.#isUpgrading = false;
   }
 
   async run(): Promise<SupervisorOutcome> {
@@ -89,7 +97,10 @@ class Supervisor {
       onForce: (signal) => this.#force(signal),
       onReload: () => this.#children.get('control')?.send({ type: 'reload' }),
     });
+    let stopCommands: () => void = () => undefined;
     try {
+      const { commandSocketPath } = this.#options.directory;
+      stopCommands = await serveCommands(commandSocketPath, (report) => this.#upgrade(report));
       if (!this.#options.awaitsConfiguration) await this.#bind(null);
       // A signal may have come while a host name was looked up.
       if (!this.#isStopping) {
@@ -99,6 +110,7 @@ class Supervisor {
       return await this.#outcome.promise;
     } finally {
       removeHandlers();
+      stopCommands();
       this.#closeSockets();
     }
   }
@@ -118,16 +130,22 @@ class Supervisor {
 
   #newChild(name: ChildName): SupervisedChild {
     const { settings, directory } = this.#options;
-    return new SupervisedChild({
+    const child: SupervisedChild = new SupervisedChild({
       name,
       args: ['--data-dir', directory.path],
-      startMessage: () => this.#startMessage(name),
+      startMessage: () => this.#startMessage(name, !this.#others.has(child)),
       listenFds: () => this.#listenFds(name),
       env: settings.env,
       logger: this.#options.logger,
       onMessage: (message) => this.#onMessage(name, message),
-      onExit: (exit) => this.#onExit(name, exit),
+      onExit: (exit) => {
+        if (!this.#others.has(child)) this.#onExit(name, exit);
+        else if (exit.code !== 0) this.#logger.error('a sidecar that does not serve ended', { ...exit });
+        // It is not started again, whatever it ended of.
+        if (this.#others.delete(child)) child.retire();
+      },
     });
+    return child;
   }
 
   /** Descriptors that systemd gave us are open in every child unless something else is put in their place. */
@@ -138,7 +156,7 @@ class Supervisor {
     return fds;
   }
 
-  #startMessage(name: ChildName): ToChild {
+  #startMessage(name: ChildName, serves: boolean): ToChild {
     const { settings, directory, awaitsConfiguration } = this.#options;
     const paths = {
       dataDirectory: directory.path,
@@ -147,7 +165,7 @@ class Supervisor {
     };
     if (name === 'sidecar') {
       const listeners = this.#listeners.map(({ spec }) => spec);
-      return { type: 'start-sidecar', options: { ...paths, listeners, log: settings.log } };
+      return { type: 'start-sidecar', options: { ...paths, listeners, awaitsTakeOver: !serves, log: settings.log } };
     }
     const { configPath, env, threads, log } = settings;
     const reportsSettings = awaitsConfiguration && this.#listeners.length === 0;
@@ -170,7 +188,9 @@ class Supervisor {
         return;
       case 'hello':
       case 'heartbeat':
-        return;
+      case 'prepared':
+      case 'handed-over':
+        return; // whoever waits for them has them
       default:
         message satisfies never;
     }
@@ -212,6 +232,39 @@ class Supervisor {
     this.#stop({ type: 'stopped', exitCode: 1 });
   }
 
+  /** @throws {StartError} in words for the operator. */
+  async #upgrade(report: (text: string) => void): Promise<string> {
+    if (!this.#isServing || this.#isStopping) throw new StartError('the service is starting or stopping');
+    if (this.#isUpgrading) throw new StartError('an upgrade is under way already');
+    this.#isUpgrading = true;
+    this.#logger.info('upgrading');
+    try {
+      const control = this.#children.get('control');
+      if (control !== undefined) {
+        await replaceControl(control);
+        report('the new control plane runs');
+      }
+      const sidecar = this.#children.get('sidecar');
+      if (sidecar === undefined) return 'upgraded';
+      await this.#replaceSidecar(sidecar);
+      this.#logger.info('upgraded; the old sidecar finishes what is in progress');
+      return 'the new sidecar serves; the old one finishes what is in progress';
+    } finally {
+      this.#isUpgrading = false;
+    }
+  }
+
+  #replaceSidecar(old: SupervisedChild): Promise<void> {
+    const next = this.#newChild('sidecar');
+    this.#others.add(next);
+    const onHandedOver = (): void => {
+      this.#others.delete(next);
+      if (old.isRunning) this.#others.add(old);
+      this.#children.set('sidecar', next);
+    };
+    return replaceSidecar(old, next, onHandedOver, this.#logger);
+  }
+
   #fail(error: unknown): void {
     if (error instanceof StartError) process.stderr.write(`slipstream: ${error.message}\n`);
     else this.#logger.error('start failed', { error });
@@ -233,7 +286,9 @@ class Supervisor {
    * is its business; a sidecar that hangs is found by its heartbeat.
    */
   async #stopChildren(): Promise<void> {
-    for (const child of this.#children.values()) child.retire();
+    for (const child of [...this.#children.values(), ...this.#others]) child.retire();
+    // One of these handed over and is on its way out, or never served: none has anything to lose.
+    for (const child of this.#others) child.send({ type: 'stop' });
     const sidecar = this.#children.get('sidecar');
     if (sidecar?.isRunning === true) {
       sidecar.send({ type: 'drain' });
@@ -243,6 +298,7 @@ class Supervisor {
       await sidecar.whenStopped();
     }
     this.#closeSockets();
+    await Promise.all([...this.#others].map((child) => child.whenStopped()));
     const control = this.#children.get('control');
     if (control?.isRunning !== true) return;
     control.send({ type: 'stop' });
@@ -256,7 +312,7 @@ class Supervisor {
 
   #force(signal: NodeJS.Signals): void {
     this.#logger.warn('second signal: stopping at once', { signal });
-    for (const child of this.#children.values()) child.kill();
+    for (const child of [...this.#children.values(), ...this.#others]) child.kill();
     this.#outcome.resolve({ type: 'stopped', exitCode: 1 });
   }
 

@@ -10,13 +10,21 @@ import type { Logger } from '../runtime/logger.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { KeyFeed } from './keys/key-feed.ts';
 import { claimProcessName, type ProcessClaim } from './journal/process-claim.ts';
+import { UNUSED_MS } from './downstream/downstream-connection.ts';
 import { Listeners, type SidecarListener } from './listeners.ts';
 import { ResponseLog } from './local/response-log.ts';
 import { loadNodeId, readPersistedState } from './sidecar-files.ts';
+import type { SharedState } from './worker/shared-state.ts';
 import { WorkerSet } from './worker/worker-set.ts';
 
 /** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
 const CONTROL_GRACE_MS = 1_000;
+
+/**
+ * After a hand-over there is no hurry: a client that keeps a connection and uses it now and then is told by its next
+ * answer to open another one, which no request can be lost by.
+ */
+const HANDED_OVER_UNUSED_MS = 5_000;
 
 export interface SidecarOptions {
   readonly dataDirectory: string;
@@ -28,6 +36,8 @@ export interface SidecarOptions {
   readonly version?: string;
   /** How often a worker thread shows that its loop turns; ten missed are a hang. Default 1 s. */
   readonly heartbeatIntervalMs?: number;
+  /** Called when all is ready but nothing is accepted yet; answers, later, what the sidecar before this one handed over. */
+  readonly takeOver?: () => Promise<SharedState>;
 }
 
 export interface RunningSidecar {
@@ -41,6 +51,13 @@ export interface RunningSidecar {
   beginDrain(): Promise<void>;
   /** Stops accepting, lets requests in progress finish within `drainMs`, closes everything. */
   finishDrain(): Promise<void>;
+  /**
+   * Another sidecar goes on from here: stops accepting at once, for what is queued is taken by the other one, and begins
+   * to finish what is in progress as `finishDrain` does, with readiness as it was.
+   */
+  handOver(): SharedState;
+  /** The sidecar before this one has ended: reads what it wrote last. */
+  predecessorEnded(): void;
 }
 
 export async function runSidecar(options: SidecarOptions): Promise<RunningSidecar> {
@@ -106,6 +123,11 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     }, CONTROL_GRACE_MS);
     await this.#firstSnapshot();
     clearTimeout(fallback);
+    const { takeOver } = this.#options;
+    if (takeOver !== undefined) {
+      this.#workers.importState(await takeOver());
+      this.#workers.reloadResponses();
+    }
     await this.#listeners.listen();
     this.#setReady();
   }
@@ -154,10 +176,25 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     return this.#finished;
   }
 
+  handOver(): SharedState {
+    this.#listeners.close();
+    this.#finished ??= this.#closeAll(HANDED_OVER_UNUSED_MS, true);
+    return this.#workers.exportState();
+  }
+
+  predecessorEnded(): void {
+    this.#workers.reloadResponses();
+  }
+
   async #finishDrain(): Promise<void> {
     await this.#listeners.acceptQueued();
     this.#listeners.close();
-    await this.#workers.finishDrain(this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs);
+    await this.#closeAll(UNUSED_MS, false);
+  }
+
+  async #closeAll(unusedMs: number, isHandedOver: boolean): Promise<void> {
+    const drainMs = this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs;
+    await this.#workers.finishDrain({ drainMs, unusedMs, isHandedOver });
     this.#link.close();
     this.#keys.close();
     this.#responses.close();

@@ -87,7 +87,7 @@ async function waitForUrl(output: () => string): Promise<string> {
 
 async function isReady(url: string): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/health/readiness`);
+    const response = await fetch(`${url}/health/readiness`, { headers: { connection: 'close' } });
     await response.arrayBuffer();
     return response.status === 200;
   } catch {

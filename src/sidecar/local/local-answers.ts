@@ -50,13 +50,14 @@ function answerModel(exchange: Exchange): void {
 }
 
 function answerReadiness(exchange: Exchange): void {
-  const { draining, controlConnected } = exchange.worker;
+  const { draining, handedOver, controlConnected } = exchange.worker;
+  const isStopping = draining && !handedOver;
   const body = {
-    status: draining ? 'draining' : 'connected',
+    status: isStopping ? 'draining' : 'connected',
     control_plane: controlConnected ? 'connected' : 'away',
     db: 'Not connected',
   };
-  answerJson(exchange, draining ? 503 : 200, body);
+  answerJson(exchange, isStopping ? 503 : 200, body);
 }
 
 function decodeId(text: string): string {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 import { Worker, type WorkerOptions } from './worker.ts';
-import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
+import type { Drain, WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 /** The only worker, on the main loop: no message, no hand-over. */
 export class LocalWorker implements WorkerHandle {
@@ -67,7 +67,7 @@ export class LocalWorker implements WorkerHandle {
     this.#worker.beginDrain();
   }
 
-  finishDrain(drainMs: number): Promise<void> {
-    return this.#worker.finishDrain(drainMs);
+  finishDrain(drain: Drain): Promise<void> {
+    return this.#worker.finishDrain(drain);
   }
 }

@@ -5,7 +5,7 @@ import type { Snapshot } from '../../contract/snapshot.ts';
 import { HeartbeatMonitor } from '../../runtime/heartbeat.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsReader } from '../../runtime/metrics-reader.ts';
-import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
+import type { Drain, WorkerEvents, WorkerHandle } from './worker-handle.ts';
 import type { FromWorker, ToWorker, WorkerThreadData } from './worker-messages.ts';
 
 // Beside this file as .ts from the sources, as .js in a package.
@@ -115,10 +115,10 @@ export class ThreadWorker implements WorkerHandle {
     this.#tell({ type: 'begin-drain' });
   }
 
-  finishDrain(drainMs: number): Promise<void> {
+  finishDrain(drain: Drain): Promise<void> {
     return new Promise((resolve) => {
       this.#drained = resolve;
-      this.#tell({ type: 'finish-drain', drainMs });
+      this.#tell({ type: 'finish-drain', drain });
     });
   }
 

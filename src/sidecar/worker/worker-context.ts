@@ -47,6 +47,8 @@ export interface WorkerContext {
   readonly blocks: BlockPool;
   /** Every answer says `connection: close`. */
   draining: boolean;
+  /** Drains because another sidecar has taken its place: the service as a whole stays ready. */
+  handedOver: boolean;
   /** The control plane is there: a key it doesn't know is unknown, not unresolved. */
   controlConnected: boolean;
   /** Requests waiting for a key, by its hex SHA-256. */

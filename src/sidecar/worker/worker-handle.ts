@@ -2,6 +2,16 @@ import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 
+/** How connections end when nothing new is accepted any more. */
+export interface Drain {
+  /** Requests in progress may take so long; then they are cut off. */
+  readonly drainMs: number;
+  /** A connection on which nothing came for so long is closed; any other closes with its next answer. */
+  readonly unusedMs: number;
+  /** Another sidecar accepts in place of this one. */
+  readonly isHandedOver: boolean;
+}
+
 /** A worker as the main thread sees it, on its own loop or in another thread. */
 export interface WorkerHandle {
   readonly connectionCount: number;
@@ -15,7 +25,7 @@ export interface WorkerHandle {
   setControlConnected(connected: boolean): void;
   addResponse(responseId: string, deploymentId: string, owner: string): void;
   beginDrain(): void;
-  finishDrain(drainMs: number): Promise<void>;
+  finishDrain(drain: Drain): Promise<void>;
 }
 
 /** What a worker tells the main thread. */

@@ -3,6 +3,7 @@ import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { MetricRegistration } from '../../runtime/metrics-registry.ts';
 import type { SharedMemory } from './shared-memory.ts';
+import type { Drain } from './worker-handle.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerThreadData {
@@ -34,7 +35,7 @@ export type ToWorker =
     }
   | { readonly type: 'metrics-text'; readonly id: number; readonly text: string }
   | { readonly type: 'begin-drain' }
-  | { readonly type: 'finish-drain'; readonly drainMs: number };
+  | { readonly type: 'finish-drain'; readonly drain: Drain };
 
 export type FromWorker =
   | { readonly type: 'ready' }

@@ -9,10 +9,11 @@ import { startSpaceScan } from '../journal/space-scan.ts';
 import { RestartPolicy } from '../../runtime/restart-policy.ts';
 import type { ResponseLog } from '../local/response-log.ts';
 import { LocalWorker } from './local-worker.ts';
+import { exportShared, importShared, type SharedState } from './shared-state.ts';
 import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
 import { ThreadWorker } from './thread-worker.ts';
 import type { WorkerOptions } from './worker.ts';
-import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
+import type { Drain, WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 /** Like the queue of a listening socket. */
 const MAX_WAITING = 4_096;
@@ -119,17 +120,37 @@ export class WorkerSet implements WorkerEvents {
     for (const worker of this.all) worker.setControlConnected(connected);
   }
 
+  /** What another sidecar needs to go on from here. */
+  exportState(): SharedState {
+    invariant(this.#shared !== null, 'there is memory to hand over once the workers are started');
+    return exportShared(this.#shared);
+  }
+
+  /** Goes on from where another sidecar stopped; called before the first connection comes. */
+  importState(state: SharedState): void {
+    invariant(this.#shared !== null, 'there is memory to take over to once the workers are started');
+    importShared(this.#shared, state);
+  }
+
+  /** Reads again which deployment made which response: another process may have written. */
+  reloadResponses(): void {
+    const entries = this.#options.responses.load();
+    for (const worker of this.all) {
+      for (const { responseId, deploymentId, owner } of entries) worker.addResponse(responseId, deploymentId, owner);
+    }
+  }
+
   beginDrain(): void {
     this.#isDraining = true;
     for (const worker of this.all) worker.beginDrain();
   }
 
-  finishDrain(drainMs: number): Promise<unknown> {
+  finishDrain(drain: Drain): Promise<unknown> {
     this.#endSpaceScan();
     this.#isEnding = true;
     for (const timer of this.#restarts) clearTimeout(timer);
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
-    const drained = Promise.all(this.all.map((worker) => worker.finishDrain(drainMs)));
+    const drained = Promise.all(this.all.map((worker) => worker.finishDrain(drain)));
     // Until then one that hangs still has to be ended: nothing else would.
     return drained.finally(() => {
       if (this.#watch !== null) clearInterval(this.#watch);

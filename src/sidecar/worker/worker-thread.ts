@@ -85,7 +85,7 @@ port.on('message', (message: ToWorker) => {
       worker.beginDrain();
       return;
     case 'finish-drain':
-      void worker.finishDrain(message.drainMs).then(() => {
+      void worker.finishDrain(message.drain).then(() => {
         tell({ type: 'drained' });
       });
       return;

@@ -28,6 +28,7 @@ import { adminOrigin } from './admin-origin.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import { SidecarMetrics } from './sidecar-metrics.ts';
 import type { KeyWaiter, WorkerContext, WorkerHost } from './worker-context.ts';
+import type { Drain } from './worker-handle.ts';
 
 /** The one timer of a worker. Every deadline is met at most this late, on an idle loop. */
 const TICK_MS = 100;
@@ -46,6 +47,7 @@ export interface WorkerOptions {
 export class Worker implements WorkerContext {
   snapshot: CompiledSnapshot | null = null;
   draining = false;
+  handedOver = false;
   controlConnected = false;
   readonly keys: KeyStore = new KeyStore();
   readonly journal: JournalWriter;
@@ -72,6 +74,7 @@ export class Worker implements WorkerContext {
   readonly #onGone: (connection: DownstreamConnection) => void;
   #tickedMs: number;
   #drained: (() => void) | null = null;
+  #unusedMs = 0;
 
   constructor(options: WorkerOptions) {
     this.host = options.host;
@@ -166,8 +169,10 @@ export class Worker implements WorkerContext {
   }
 
   /** Lets requests in progress finish within `drainMs`, then cuts off what is left; resolves when all are gone. */
-  finishDrain(drainMs: number): Promise<void> {
+  finishDrain({ drainMs, unusedMs, isHandedOver }: Drain): Promise<void> {
     this.draining = true;
+    this.handedOver = isHandedOver;
+    this.#unusedMs = unusedMs;
     return new Promise((resolve) => {
       const deadline = setTimeout(() => {
         for (const { exchange } of this.#connections) {
@@ -194,7 +199,7 @@ export class Worker implements WorkerContext {
   }
 
   #closeUnused(nowMs: number): void {
-    for (const connection of this.#connections) connection.closeIfUnused(nowMs);
+    for (const connection of this.#connections) connection.closeIfUnused(nowMs, this.#unusedMs);
   }
 
   /** `done` is called when the journal has everything. */
