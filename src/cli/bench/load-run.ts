@@ -30,6 +30,7 @@ export class LoadRun implements LoadConnectionOwner {
   readonly #connections: LoadConnection[] = [];
   readonly #idle: LoadConnection[] = [];
   readonly #latency = new LatencyRecorder();
+  readonly #refusal = new LatencyRecorder();
   readonly #firstFrame = new LatencyRecorder();
   readonly #frame = new LatencyRecorder();
   readonly #failures = new Map<string, number>();
@@ -110,8 +111,10 @@ export class LoadRun implements LoadConnectionOwner {
     const { reader } = connection;
     const { expectedBodyBytes } = this.#spec;
     const isLengthRight = expectedBodyBytes === null ? reader.bodyBytes > 0 : reader.bodyBytes === expectedBodyBytes;
-    if (reader.status !== 200) this.#fail(`status ${reader.status}`, `status ${reader.status}`);
-    else if (!reader.hasNonce) this.#fail('nonce', 'the reply belongs to another request');
+    if (reader.status !== 200) {
+      if (this.#isCounted) this.#refusal.record(atNs - connection.scheduledNs);
+      this.#fail(`status ${reader.status}`, `status ${reader.status}`);
+    } else if (!reader.hasNonce) this.#fail('nonce', 'the reply belongs to another request');
     else if (!isLengthRight) this.#fail('length', `body of ${reader.bodyBytes} bytes, not ${expectedBodyBytes}`);
     else if (reader.frames?.hasEnd === false) this.#fail('cut stream', 'the stream ended without its last event');
     else if (this.#isCounted) {
@@ -240,6 +243,7 @@ export class LoadRun implements LoadConnectionOwner {
       achievedQps: elapsedSeconds > 0 ? this.#latency.count / elapsedSeconds : 0,
       lateShare: scheduled > 0 ? this.#late / scheduled : 0,
       latency: this.#latency.quantiles(),
+      refusal: this.#refusal.quantiles(),
       firstFrame: isStream ? this.#firstFrame.quantiles() : null,
       frame: isStream ? this.#frame.quantiles() : null,
       latencyHistogram: this.#latency.encode(),

@@ -44,6 +44,8 @@ export interface LoadResult {
   readonly lateShare: number;
   /** From the scheduled instant to the last byte of the reply. */
   readonly latency: Quantiles;
+  /** The same of complete replies with another status than 200, which count as failures. */
+  readonly refusal: Quantiles;
   /** From the scheduled instant to the first frame; streams only. */
   readonly firstFrame: Quantiles | null;
   /** From the mock's clock in a frame to its arrival; streams only. */

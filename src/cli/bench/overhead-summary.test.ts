@@ -34,6 +34,7 @@ function rounds(arm: ArmName, synthetic: Synthetic): ArmRound[] {
       achievedQps: QPS,
       lateShare: 0,
       latency,
+      refusal: { ...latency, count: 0 },
       firstFrame: null,
       frame: null,
       latencyHistogram: recorder.encode(),
