@@ -10,6 +10,7 @@ import { compileSnapshot, type CompiledGroup } from '../../src/sidecar/compiled-
 import { BlockPool } from '../../src/sidecar/exchange/block-pool.ts';
 import type { Exchange } from '../../src/sidecar/exchange/exchange.ts';
 import { RequestBody } from '../../src/sidecar/exchange/request-body.ts';
+import { DeploymentHealth } from '../../src/sidecar/routing/deployment-health.ts';
 import { DeploymentLoad } from '../../src/sidecar/routing/deployment-load.ts';
 import { selectDeployment } from '../../src/sidecar/routing/select-deployment.ts';
 import { UpstreamPools } from '../../src/sidecar/upstream/upstream-pools.ts';
@@ -24,7 +25,9 @@ const SIZES = [2, 10, 100];
 const WORKERS = 2;
 
 const metrics = new SidecarMetrics(new MetricsRegistry({ publish: () => undefined }));
-const load = new DeploymentLoad(newSharedMemory(WORKERS), metrics, Date.now());
+const shared = newSharedMemory(WORKERS);
+const load = new DeploymentLoad(shared, metrics, Date.now());
+const health = new DeploymentHealth(shared.deploymentHealth, { onBenched: () => undefined, onBack: () => undefined });
 const pools = new UpstreamPools({
   connectTimeoutMs: 1000,
   poolWaitMs: 1000,
@@ -36,7 +39,8 @@ function groupOf(size: number, routing: RoutingSettings): CompiledGroup {
   const deployments = Array.from({ length: size }, (_, n) =>
     deployment('gpt', 9000 + n, { weight: 1 + (n % 3), tags: n % 2 === 0 ? ['even'] : ['odd'] }),
   );
-  const group = compileSnapshot(snapshotOf(deployments, { settings: { routing } }), pools, load).groups.get('gpt')!;
+  const snapshot = snapshotOf(deployments, { settings: { routing } });
+  const group = compileSnapshot(snapshot, { pools, load, health }).groups.get('gpt')!;
   for (const [n, member] of group.deployments.entries()) {
     for (let k = 0; k < n % 5; k += 1) load.started(member);
     load.completed(member, 500 + 7 * n, 100);

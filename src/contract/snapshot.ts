@@ -1,5 +1,6 @@
 import type { WireFamily } from '../domain/endpoints.ts';
 import type { RoutingStrategy } from '../domain/routing/routing-strategy.ts';
+import type { ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
@@ -25,6 +26,12 @@ export interface Snapshot {
   /** Group → groups to try in turn when it fails before commit. */
   readonly fallbacks: Readonly<Record<string, readonly string[]>>;
   readonly defaultFallbacks: readonly string[];
+  /** The same where a prompt is too long for the group; null where nothing is said of any group. */
+  readonly contextWindowFallbacks: Readonly<Record<string, readonly string[]>> | null;
+  /** The same where the provider's filter refused the content. */
+  readonly contentPolicyFallbacks: Readonly<Record<string, readonly string[]>> | null;
+  /** Group → retries per class of errors, over `settings.failure.retryPolicy`. */
+  readonly groupRetryPolicies: Readonly<Record<string, ErrorClassCounts>>;
 }
 
 export interface ModelGroupSpec {
@@ -69,6 +76,21 @@ export interface DeploymentSpec {
   /** May `stream_options.include_usage` be added. */
   readonly injectsUsage: boolean;
   readonly price: PriceSpec | null;
+  /** How long it is benched after failures, ms; null = settings. */
+  readonly cooldownMs: number | null;
+  readonly healthCheck: HealthCheckSpec;
+}
+
+/** How a deployment is asked whether it works. */
+export interface HealthCheckSpec {
+  /** LiteLLM's `model_info.mode`: what kind of call; `chat` where it says nothing. */
+  readonly mode: string;
+  /** Upstream model asked instead; needed where the deployment's own has a `*`. */
+  readonly model: string | null;
+  readonly timeoutMs: number;
+  readonly maxTokens: number;
+  /** Not in the background; `/health` asks all the same. */
+  readonly isBackgroundOff: boolean;
 }
 
 /** Prices as integers of pico-dollars (10⁻¹² USD) per token. */
@@ -147,6 +169,7 @@ export interface SidecarSettings {
   readonly numRetries: number;
   readonly maxFallbacks: number;
   readonly routing: RoutingSettings;
+  readonly failure: FailureSettings;
   /** `requested`: the reply's `model` is the name the client used. */
   readonly replyModel: 'requested' | 'upstream';
   /** Provider headers are echoed as `llm_provider-<name>` too. */
@@ -178,3 +201,27 @@ export const DEFAULT_JOURNAL_SETTINGS: JournalSettings = Object.freeze({
   maxBytes: 2 * 1024 * 1024 * 1024,
   onFull: 'drop',
 });
+
+/** What counts as failing, what follows, and what is tried again when. docs/failure.md explains it. */
+export interface FailureSettings {
+  /** How long a deployment is benched, ms, where the provider does not say. */
+  readonly cooldownMs: number;
+  /** Failures in a minute that do not bench yet. */
+  readonly allowedFails: number;
+  readonly allowedFailsPolicy: ErrorClassCounts;
+  readonly areCooldownsOff: boolean;
+  readonly retryPolicy: ErrorClassCounts;
+  /** Waits before a deployment that failed is asked again by the same request, ms. */
+  readonly backOff: { readonly initialMs: number; readonly maxMs: number; readonly floorMs: number };
+  /** Of a failing deployment's requests in ten seconds, so many retries per request and so many besides. */
+  readonly retryBudget: { readonly ratio: number; readonly floor: number };
+  readonly healthChecks: {
+    readonly inBackground: boolean;
+    readonly intervalMs: number;
+    /** Deployments that fail their check get no requests, unless all of their group do. */
+    readonly steerRouting: boolean;
+    /** 408 and 429 are no failed check. */
+    readonly ignoreTransient: boolean;
+    readonly prompt: string;
+  };
+}

@@ -43,6 +43,7 @@ const ATTEMPT: Checks<AttemptEvent> = {
   status: isStatus,
   error: orNull(isError),
   durationMs: isAmount,
+  usage: orNull((value) => problemIn(value, USAGE) === null),
 };
 
 /** What an event and an `open` line have in common. */

@@ -12,6 +12,8 @@ export interface AttemptEvent {
   readonly status: number;
   readonly error: ErrorName | null;
   readonly durationMs: number;
+  /** What a failed attempt cost, where its reply said; that of the attempt that served is `UsageEvent.usage`. */
+  readonly usage: TokenUsage | null;
 }
 
 /**

@@ -2,11 +2,13 @@ import type { Bytes } from '../base/bytes.ts';
 import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
 import { modelSource } from '../domain/request/body-edits.ts';
+import { mergeCounts, NO_COUNTS, type ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
 import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
+import type { DeploymentHealth, HealthRecord } from './routing/deployment-health.ts';
 import type { UpstreamPool } from './upstream/upstream-pool.ts';
 import type { UpstreamPools } from './upstream/upstream-pools.ts';
 
@@ -32,6 +34,12 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly answerHeaders: string;
   /** `"deployment":…,"provider":…` of the usage event. */
   readonly eventPart: string;
+  /** Its breaker and its retry budget. */
+  readonly health: HealthRecord;
+  /** The only one of its group. */
+  readonly isAlone: boolean;
+  /** The client names the model there. */
+  readonly isWildcard: boolean;
 }
 
 export interface CompiledGroup {
@@ -42,6 +50,12 @@ export interface CompiledGroup {
   readonly selection: CompiledSelection;
   /** Group names to try in turn after this one. */
   readonly fallbacks: readonly string[];
+  /** The same for prompts that are too long, and for content that was refused; null: the general ones serve. */
+  readonly contextWindowFallbacks: readonly string[] | null;
+  readonly contentPolicyFallbacks: readonly string[] | null;
+  readonly retryPolicy: ErrorClassCounts;
+  /** One deployment, named as a fallback by its id: it is tried even when it is benched. */
+  readonly skipsCooldown: boolean;
   /** `"group":…` of the usage event. */
   readonly eventPart: string;
 }
@@ -59,6 +73,8 @@ export interface CompiledSnapshot {
   readonly wildcards: readonly CompiledGroup[];
   readonly aliases: Snapshot['aliases'];
   readonly deployments: ReadonlyMap<string, CompiledDeployment>;
+  /** A group of this deployment alone, for a fallback that names it by its id. */
+  readonly singleGroup: (deployment: CompiledDeployment) => CompiledGroup;
   readonly masterKeyHash: Buffer | null;
   /** For connections accepted from now on. */
   readonly parserLimits: ParserLimits;
@@ -95,11 +111,26 @@ export const ForwardRule = {
   Look: 2,
 } as const;
 
-/** Builds the frozen form that requests use. Pools and load are found by name in `pools` and `load`, so they outlive it. */
-export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools, load: DeploymentLoad): CompiledSnapshot {
+/** What outlives a snapshot, found by name in each. */
+export interface LastingParts {
+  readonly pools: UpstreamPools;
+  readonly load: DeploymentLoad;
+  readonly health: DeploymentHealth;
+}
+
+/** Builds the frozen form that requests use. */
+export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: LastingParts): CompiledSnapshot {
   const deployments = new Map<string, CompiledDeployment>();
+  const members = new Map<string, number>();
+  for (const { groupName } of snapshot.deployments) members.set(groupName, (members.get(groupName) ?? 0) + 1);
   for (const spec of snapshot.deployments) {
-    deployments.set(spec.id, compileDeployment(spec, pools.poolFor(spec.origin), snapshot.settings, load));
+    const place = {
+      pool: pools.poolFor(spec.origin),
+      health: health.record(spec.id),
+      load,
+      isAlone: members.get(spec.groupName) === 1,
+    };
+    deployments.set(spec.id, compileDeployment(spec, place, snapshot.settings));
   }
   const compile = (group: ModelGroupSpec): CompiledGroup => compileGroup(group, deployments, snapshot);
   const hash = snapshot.settings.masterKeyHash;
@@ -110,6 +141,7 @@ export function compileSnapshot(snapshot: Snapshot, pools: UpstreamPools, load: 
     wildcards: Object.freeze(snapshot.wildcards.map(compile)),
     aliases: snapshot.aliases,
     deployments,
+    singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, compile),
     masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
     parserLimits: Object.freeze({
       ...DEFAULT_LIMITS,
@@ -132,6 +164,24 @@ export function resolveModel(snapshot: CompiledSnapshot, model: string): Resolve
   return null;
 }
 
+/** What a fallback names: a group or alias, one deployment by its id, or what a wildcard takes. */
+export function resolveFallback(snapshot: CompiledSnapshot, name: string): ResolvedModel | null {
+  const deployment = snapshot.deployments.get(name);
+  const isGroup = snapshot.groups.has(name) || Object.hasOwn(snapshot.aliases, name);
+  if (deployment === undefined || isGroup || deployment.isWildcard) return resolveModel(snapshot, name);
+  return { group: snapshot.singleGroup(deployment), matched: '' };
+}
+
+function singleGroup({ spec }: CompiledDeployment, compile: (group: ModelGroupSpec) => CompiledGroup): CompiledGroup {
+  return Object.freeze({ ...compile({ name: spec.groupName, deploymentIds: [spec.id] }), skipsCooldown: true });
+}
+
+function fallbacksOfKind(all: Snapshot['contextWindowFallbacks'], group: string): readonly string[] | null {
+  if (all === null) return null;
+  const own = Object.hasOwn(all, group) ? all[group] : all['*'];
+  return Object.freeze(own ?? []);
+}
+
 function compileGroup(
   group: ModelGroupSpec,
   deployments: ReadonlyMap<string, CompiledDeployment>,
@@ -149,16 +199,23 @@ function compileGroup(
     deployments: Object.freeze(members),
     selection: compileSelection(group, members, snapshot.settings.routing),
     fallbacks: Object.freeze(fallbacks.slice(0, snapshot.settings.maxFallbacks)),
+    contextWindowFallbacks: fallbacksOfKind(snapshot.contextWindowFallbacks, group.name),
+    contentPolicyFallbacks: fallbacksOfKind(snapshot.contentPolicyFallbacks, group.name),
+    retryPolicy: retryPolicyOf(group.name, snapshot),
+    skipsCooldown: false,
     eventPart: `"group":${JSON.stringify(group.name)}`,
   });
 }
 
-function compileDeployment(
-  spec: DeploymentSpec,
-  pool: UpstreamPool,
-  settings: SidecarSettings,
-  load: DeploymentLoad,
-): CompiledDeployment {
+function retryPolicyOf(group: string, snapshot: Snapshot): ErrorClassCounts {
+  const { groupRetryPolicies, settings } = snapshot;
+  const own = Object.hasOwn(groupRetryPolicies, group) ? groupRetryPolicies[group] : undefined;
+  return mergeCounts(own ?? NO_COUNTS, settings.failure.retryPolicy);
+}
+
+type Place = Pick<CompiledDeployment, 'pool' | 'health' | 'isAlone'> & { readonly load: DeploymentLoad };
+
+function compileDeployment(spec: DeploymentSpec, place: Place, settings: SidecarSettings): CompiledDeployment {
   const headerBlock = compileHeaderBlock(spec);
   const heads = {} as Record<EndpointName, string>;
   for (const name of ENDPOINT_NAMES) {
@@ -171,8 +228,11 @@ function compileDeployment(
     spec,
     weight: spec.weight,
     order: spec.order,
-    pool,
     modelSource: modelSource(spec.upstreamModel),
+    pool: place.pool,
+    health: place.health,
+    isAlone: place.isAlone,
+    isWildcard: spec.upstreamModel.includes('*'),
     heads: Object.freeze(heads),
     headerBlock,
     forwards: compileForwards(ownNames, settings),
@@ -181,7 +241,7 @@ function compileDeployment(
     answerHeaders:
       `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
       `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
-    ...compileLoad(spec.id, strategyOf(settings.routing, spec.groupName), load),
+    ...compileLoad(spec.id, strategyOf(settings.routing, spec.groupName), place.load),
     eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
   });
 }

@@ -88,7 +88,7 @@ describe('the event of a request', () => {
     assert.ok(overheadUs > 0 && overheadUs <= (end - start + 2) * 1000, String(overheadUs));
     assert.equal(attempts.length, 1);
     const { durationMs: attemptMs, ...attempt } = attempts[0]!;
-    assert.deepEqual(attempt, { deployment: 'first', status: 200, error: null });
+    assert.deepEqual(attempt, { deployment: 'first', status: 200, error: null, usage: null });
     assert.ok(attemptMs > 0 && attemptMs <= durationMs);
     assert.deepEqual(rest, {
       v: 1,

@@ -11,9 +11,11 @@ import {
   DEFAULT_JOURNAL_SETTINGS,
   SNAPSHOT_FORMAT,
   type DeploymentSpec,
+  type FailureSettings,
   type RoutingSettings,
   type Snapshot,
 } from '../../src/contract/snapshot.ts';
+import { NO_COUNTS } from '../../src/domain/routing/error-class-counts.ts';
 import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -82,6 +84,8 @@ export function deployment(groupName: string, port: number, rest: Partial<Deploy
     streamTimeoutMs: null,
     injectsUsage: true,
     price: null,
+    cooldownMs: null,
+    healthCheck: { mode: 'chat', model: null, timeoutMs: 60_000, maxTokens: 5, isBackgroundOff: false },
     ...rest,
   };
 }
@@ -111,6 +115,9 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
     aliases: {},
     fallbacks: {},
     defaultFallbacks: [],
+    contextWindowFallbacks: null,
+    contentPolicyFallbacks: null,
+    groupRetryPolicies: {},
     settings: {
       threads: 1,
       timeouts: { ...defaults, ...timeouts } as Snapshot['settings']['timeouts'],
@@ -128,6 +135,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
       numRetries: 2,
       maxFallbacks: 5,
       routing: ROUTING,
+      failure: failureSettings(),
       replyModel: 'requested',
       echoProviderHeaders: true,
       forwardClientHeaders: false,
@@ -149,6 +157,38 @@ export const LOOPBACK: SidecarListener = {
   proxyProtocol: false,
   source: { host: '127.0.0.1', port: 0 },
 };
+/**
+ * Nothing is benched and nothing waits: a test scripts its own failures. Those of benches, waits and budgets (failure-*.test.ts)
+ * ask for what the product does by default with `productFailure`.
+ */
+function failureSettings(): FailureSettings {
+  return productFailure({
+    areCooldownsOff: true,
+    backOff: { initialMs: 0, maxMs: 0, floorMs: 0 },
+    retryBudget: { ratio: 100, floor: 1000 },
+  });
+}
+
+/** As the configuration's defaults have it. */
+export function productFailure(rest: Partial<FailureSettings> = {}): FailureSettings {
+  return {
+    cooldownMs: 5000,
+    allowedFails: 3,
+    allowedFailsPolicy: NO_COUNTS,
+    areCooldownsOff: false,
+    retryPolicy: NO_COUNTS,
+    backOff: { initialMs: 250, maxMs: 8000, floorMs: 0 },
+    retryBudget: { ratio: 0.2, floor: 10 },
+    healthChecks: {
+      inBackground: false,
+      intervalMs: 300_000,
+      steerRouting: false,
+      ignoreTransient: false,
+      prompt: 'Reply with OK.',
+    },
+    ...rest,
+  };
+}
 
 export interface HarnessOptions {
   /** Default: `LOOPBACK` alone. */

@@ -96,6 +96,7 @@ describe('upstream connecting: TCP and Unix sockets', () => {
       message: `could not connect to 127.0.0.1:${port}: connection refused`,
       systemCode: 'ECONNREFUSED',
       reused: false,
+      isOurs: false,
     });
     assert.equal(pool.stats().connectFailures, 1);
   });
@@ -115,6 +116,7 @@ describe('upstream connecting: TCP and Unix sockets', () => {
       message: `no connection to 127.0.0.1:${port} within 1000 ms: still connecting`,
       systemCode: null,
       reused: false,
+      isOurs: false,
     });
     assert.equal(pool.stats().connectTimeouts, 1);
     assert.equal(pool.stats().connecting, 0);

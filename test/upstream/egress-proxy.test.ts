@@ -141,6 +141,7 @@ describe('upstream through an egress proxy', () => {
         message: `no connection to provider.test:443: egress proxy 127.0.0.1:${proxy.port} ${reason}`,
         systemCode: null,
         reused: false,
+        isOurs: false,
       });
       await eventually(() => proxy.sockets[0]?.destroyed === true, 'closed');
     });

@@ -73,6 +73,7 @@ describe('upstream pool: connection limit', () => {
       message: `no connection to 127.0.0.1:${peer.port}: none of the 1 connections became free within 3000 ms`,
       systemCode: null,
       reused: false,
+      isOurs: true,
     });
     assert.deepEqual(second.events, []);
     a.release(null);

@@ -115,6 +115,7 @@ describe('upstream pool: reuse', () => {
           message: `connection to 127.0.0.1:${peer.port} lost: connection reset`,
           systemCode: 'ECONNRESET',
           reused: true,
+          isOurs: false,
         });
         assert.equal(freshOwner.failure?.reused, false);
       }

@@ -126,6 +126,7 @@ describe('upstream TLS: trust', () => {
         message: `TLS handshake with ${NAME}:${peer.port} failed: ${reason}`,
         systemCode: code,
         reused: false,
+        isOurs: false,
       });
       await exchange(pools.poolFor(tlsOrigin(peer.port, { tls: { verify: false } })));
       // What one pool accepted unseen is no ticket for the other.
@@ -211,6 +212,7 @@ describe('upstream TLS: client certificates', () => {
           : `TLS handshake with ${NAME}:${peer.port} failed: it refused the handshake`,
         systemCode: isLate ? 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' : 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
         reused: false,
+        isOurs: false,
       });
     });
 

@@ -1,18 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { KeyRecord } from '../../contract/key-record.ts';
-import {
-  type DeploymentSpec,
-  type RoutingSettings,
-  type SidecarSettings,
-  type Snapshot,
-  SNAPSHOT_FORMAT,
-} from '../../contract/snapshot.ts';
+import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
 import { compileKeys, reportIssues } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compileStrategies } from './compile-strategies.ts';
-import { compileAliases, compileFallbacks, compileGroups, finishDeployments } from './compile-routing.ts';
+import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
+import { compileFallbacks, type FallbackField } from './compile-fallbacks.ts';
+import { compileAliases, compileGroups, finishDeployments } from './compile-routing.ts';
 import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { Findings } from './findings.ts';
@@ -65,7 +61,7 @@ export function compileConfig(
   const routing = compileStrategies([...names.groups, ...names.wildcards], context);
   const content: Omit<Snapshot, 'version' | 'createdAtMs'> = {
     format: SNAPSHOT_FORMAT,
-    settings: sidecarSettings(settings.values, masterKeyHash, routing),
+    settings: sidecarSettings(settings.values, masterKeyHash, { routing, failure: compileFailure(context) }),
     deployments,
     ...names,
   };
@@ -82,10 +78,16 @@ export function compileConfig(
 function compileNames(
   deployments: readonly DeploymentSpec[],
   context: CompileContext,
-): Pick<Snapshot, 'groups' | 'wildcards' | 'aliases' | 'fallbacks' | 'defaultFallbacks'> {
+): Pick<Snapshot, 'groups' | 'wildcards' | 'aliases' | 'groupRetryPolicies' | FallbackField> {
   const names = compileGroups(deployments, context);
   const aliases = compileAliases(names, context);
-  return { ...names, aliases, ...compileFallbacks(names, aliases, context) };
+  const ids = new Set(deployments.map((deployment) => deployment.id));
+  return {
+    ...names,
+    aliases,
+    ...compileFallbacks({ ...names, ids }, aliases, context),
+    groupRetryPolicies: compileGroupRetryPolicies(context),
+  };
 }
 
 function checkSections(source: ConfigSource, findings: Findings): void {
@@ -130,7 +132,11 @@ function compileModelList(context: CompileContext): DeploymentDraft[] {
   return drafts;
 }
 
-function sidecarSettings(settings: Settings, masterKeyHash: string | null, routing: RoutingSettings): SidecarSettings {
+function sidecarSettings(
+  settings: Settings,
+  masterKeyHash: string | null,
+  { routing, failure }: Pick<SidecarSettings, 'routing' | 'failure'>,
+): SidecarSettings {
   return {
     threads: settings.threads,
     timeouts: Object.fromEntries(
@@ -149,6 +155,7 @@ function sidecarSettings(settings: Settings, masterKeyHash: string | null, routi
     numRetries: settings.num_retries,
     maxFallbacks: settings.max_fallbacks,
     routing,
+    failure,
     replyModel: settings.reply_model,
     echoProviderHeaders: settings.echo_provider_headers,
     forwardClientHeaders: settings.forward_client_headers,

@@ -1,4 +1,4 @@
-import type { DeploymentSpec, OriginSpec, PriceSpec } from '../../contract/snapshot.ts';
+import type { DeploymentSpec, HealthCheckSpec, OriginSpec, PriceSpec } from '../../contract/snapshot.ts';
 import { type ResolvedProvider, resolveProvider } from '../../domain/providers/resolve-provider.ts';
 import {
   credentialHeaders,
@@ -72,6 +72,8 @@ export function compileDeployments(
         streamTimeoutMs: params.stream_timeout ?? null,
         injectsUsage: params.inject_stream_usage ?? context.settings.inject_stream_usage,
         price: compilePrice(params, report),
+        cooldownMs: params.cooldown_time ?? null,
+        healthCheck: compileHealthCheck(entry),
       },
       givenId: suffixed(entry.model_info?.id ?? null, params.organization, organization),
       identity: [
@@ -248,6 +250,21 @@ function compileOrigin(params: LitellmParams, base: BaseUrl, report: EntryReport
     },
     proxyUrl: proxy.url,
     maxConnections: settings.max_connections_per_origin,
+  };
+}
+
+const HEALTH_CHECK_TIMEOUT_MS = 60_000;
+const HEALTH_CHECK_MAX_TOKENS = 5;
+
+function compileHealthCheck({ model_info: info }: ModelEntry): HealthCheckSpec {
+  const model = info?.health_check_model ?? null;
+  return {
+    mode: info?.mode ?? 'chat',
+    // It may be written with its provider, as `model` is.
+    model: model === null ? null : model.slice(model.indexOf('/') + 1),
+    timeoutMs: info?.health_check_timeout ?? HEALTH_CHECK_TIMEOUT_MS,
+    maxTokens: info?.health_check_max_tokens ?? HEALTH_CHECK_MAX_TOKENS,
+    isBackgroundOff: info?.disable_background_health_check ?? false,
   };
 }
 

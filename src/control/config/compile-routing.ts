@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DeploymentSpec, ModelGroupSpec, Snapshot } from '../../contract/snapshot.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 import type { CompileContext, DeploymentDraft } from './compile-deployment.ts';
-import { type ConfigNode, entriesOf, formatPath, isNull, itemsOf, nodeAt, positionAt } from './config-node.ts';
+import { type ConfigNode, entriesOf, formatPath, nodeAt, positionAt } from './config-node.ts';
 
 /** Deployments that state no order come after all that do, as LiteLLM has it. */
 const LAST_ORDER = 2 ** 31 - 1;
@@ -80,9 +80,10 @@ function literalLength(pattern: string): number {
   return pattern.replaceAll('*', '').length;
 }
 
-type Names = Pick<Snapshot, 'groups' | 'wildcards'>;
+export type Names = Pick<Snapshot, 'groups' | 'wildcards'>;
 
-function isServed(name: string, names: Names): boolean {
+/** Does a group or a pattern of groups have this name. */
+export function isServed(name: string, names: Names): boolean {
   return (
     names.groups.some((group) => group.name === name) ||
     names.wildcards.some((group) => matchModelPattern(group.name, name) !== null)
@@ -114,56 +115,18 @@ export function compileAliases(names: Names, context: CompileContext): Snapshot[
   return aliases;
 }
 
-/** `fallbacks` and `default_fallbacks`. Targets are groups or aliases; what is unknown is left out with a warning. */
-export function compileFallbacks(
-  names: Names,
-  aliases: Snapshot['aliases'],
-  context: CompileContext,
-): Pick<Snapshot, 'fallbacks' | 'defaultFallbacks'> {
-  const known = (name: string, node: ConfigNode, path: string): boolean => {
-    if (isServed(name, names) || Object.hasOwn(aliases, name)) return true;
-    context.findings.warn(node.position, path, `no model is called ${name}: this fallback is left out`);
-    return false;
-  };
-  const targetsOf = (node: ConfigNode, path: string): string[] => {
-    const targets: string[] = [];
-    for (const target of node.kind === 'list' ? node.items : [node]) {
-      if (target.kind !== 'scalar') context.findings.error(target.position, path, 'must be the name of a group');
-      else if (!isNull(target) && known(target.text, target, path)) targets.push(groupOf(target.text, aliases));
-    }
-    return targets;
-  };
-  const fallbacks: Record<string, string[]> = {};
-  const anyGroup: string[] = [];
-  const found = routerNode('fallbacks', context);
-  if (found !== null) {
-    const [node, path] = found;
-    const where = formatPath(path);
-    if (node.kind === 'scalar') context.findings.error(node.position, where, 'must be a list of {group: [groups]}');
-    for (const item of node.kind === 'map' ? [node] : itemsOf(node)) {
-      if (item.kind !== 'map') context.findings.error(item.position, where, 'must be a map of a group to groups');
-      for (const [group, entry] of entriesOf(item)) {
-        const targets = targetsOf(entry.node, formatPath([...path, group]));
-        if (group === '*') anyGroup.push(...targets);
-        else setOwn(fallbacks, groupOf(group, aliases), targets);
-      }
-    }
-  }
-  const defaults = routerNode('default_fallbacks', context);
-  const stated = defaults === null ? [] : targetsOf(defaults[0], formatPath(defaults[1]));
-  return { fallbacks, defaultFallbacks: stated.length > 0 ? stated : anyGroup };
-}
-
-function groupOf(name: string, aliases: Snapshot['aliases']): string {
+/** What an alias stands for; any other name itself. */
+export function groupOf(name: string, aliases: Snapshot['aliases']): string {
   return Object.hasOwn(aliases, name) ? (aliases[name]?.group ?? name) : name;
 }
 
 /** Names come from a file: `__proto__` must become a key like any other. */
-function setOwn<T>(target: Record<string, T>, key: string, value: T): void {
+export function setOwn<T>(target: Record<string, T>, key: string, value: T): void {
   Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function routerNode(key: string, context: CompileContext): readonly [ConfigNode, readonly string[]] | null {
+/** `key` in `router_settings`, else in `litellm_settings`, with its path. */
+export function routerNode(key: string, context: CompileContext): readonly [ConfigNode, readonly string[]] | null {
   for (const section of ['router_settings', 'litellm_settings']) {
     const node = nodeAt(context.source.root, [section, key]);
     if (node !== null) return [node, [section, key]];

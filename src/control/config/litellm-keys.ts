@@ -33,11 +33,9 @@ const NO_DATABASE = 'no database in this version';
 const NO_BUDGETS = 'budgets are not enforced in this version';
 const NO_GUARDRAILS = 'no guardrails in this version';
 const NO_JWT = 'only the master key and virtual keys authenticate in this version';
-const NO_HEALTH_CHECKS = 'no background health checks in this version';
 const NO_MERGING = 'parameters of a deployment are not merged into requests in this version';
 const NO_CLOUD = 'this provider needs an adapter that this version lacks';
 const NO_PYTHON = 'Python code cannot run here';
-const NO_COOLDOWN = 'failing deployments are not rested in this version';
 const NO_PRIORITY = 'no queues or priorities in this version';
 const NO_ALERTS = 'no alerts in this version';
 const NO_PROVISIONING = 'keys, users and teams come from the file only in this version';
@@ -79,7 +77,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        input_cost_per_token_batches output_cost_per_token_batches output_cost_per_reasoning_token`,
     ),
     ...unsupported('limits of deployments only weight the choice in this version', 'max_parallel_requests itpm otpm'),
-    ...unsupported(NO_COOLDOWN, 'cooldown_time'),
     ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),
     ...unsupported('name credentials in each deployment instead', 'litellm_credential_name'),
     ...unsupported('clients never choose addresses or credentials', 'configurable_clientside_auth_params'),
@@ -93,10 +90,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
   ]),
   model_info: new Map([
     ...unsupported('put prices into litellm_params', 'input_cost_per_token output_cost_per_token'),
-    ...unsupported(
-      NO_HEALTH_CHECKS,
-      'health_check_model health_check_timeout health_check_max_tokens disable_background_health_check',
-    ),
     ...unsupported(
       'this feature is not in this version',
       'access_groups team_id team_public_model_name custom_tokenizer',
@@ -112,11 +105,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        datadog_params datadog_llm_observability_params input_callback audit_log_callbacks store_audit_logs`,
     ),
     ...unsupported(NO_CACHE, 'cache cache_params enable_caching_on_provider_specific_optional_params'),
-    ...unsupported(
-      'fallbacks by kind of error are not in this version',
-      'context_window_fallbacks content_policy_fallbacks',
-    ),
-    ...unsupported(NO_COOLDOWN, 'allowed_fails cooldown_time'),
     ...unsupported(
       NO_BUDGETS,
       `max_budget budget_duration max_internal_user_budget internal_user_budget_duration max_end_user_budget
@@ -160,11 +148,8 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
       NO_ALERTS,
       'alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency',
     ),
-    ...unsupported(
-      NO_HEALTH_CHECKS,
-      `background_health_checks health_check_interval health_check_details enable_health_check_routing
-       use_shared_health_check health_check_ignore_transient_errors`,
-    ),
+    ...ignored('the answer of /health always has them', 'health_check_details'),
+    ...ignored('the workers of a sidecar share their checks', 'use_shared_health_check'),
     ...unsupported(
       'no pass-through routes in this version',
       'pass_through_endpoints enable_openai_websocket_passthrough',
@@ -211,15 +196,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
       'each machine counts for itself in this version',
       'redis_host redis_port redis_password redis_url redis_db redis_ssl',
     ),
-    ...unsupported(
-      'retries follow num_retries alone in this version',
-      'retry_after retry_policy model_group_retry_policy',
-    ),
-    ...unsupported(
-      'fallbacks by kind of error are not in this version',
-      'context_window_fallbacks content_policy_fallbacks',
-    ),
-    ...unsupported(NO_COOLDOWN, 'allowed_fails cooldown_time disable_cooldowns allowed_fails_policy'),
     ...unsupported(
       'this feature is not in this version',
       `enable_pre_call_checks enable_pre_call_check 

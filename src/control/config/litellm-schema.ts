@@ -74,6 +74,12 @@ export const litellmParamsSchema = z.object({
     description: 'With tag filtering: patterns looked for in `User-Agent: <value>`; what matches is as if tagged.',
     default: null,
   }),
+  cooldown_time: setting(seconds().optional(), {
+    description: 'How long the deployment gets no requests after failures.',
+    unit: 'seconds',
+    default: null,
+    defaultNote: 'cooldown.time of the settings',
+  }),
   input_cost_per_token: price('Price of an input token.'),
   output_cost_per_token: price('Price of an output token.'),
   cache_read_input_token_cost: price("Price of an input token read from the provider's prompt cache."),
@@ -101,6 +107,23 @@ export const modelInfoSchema = z.object({
       defaultNote: 'a hash of what makes the deployment',
     },
   ),
+  mode: optionalText(
+    'Kind of the model: `chat`, `completion`, `embedding`, `responses`, …; decides how its health is checked.',
+  ),
+  health_check_model: optionalText('Model asked in health checks; needed where `model` has a `*`.'),
+  health_check_timeout: setting(seconds().optional(), {
+    description: 'Bound on a health check.',
+    unit: 'seconds',
+    default: '60',
+  }),
+  health_check_max_tokens: setting(integer(1, LARGEST_RATE).optional(), {
+    description: 'Most tokens that a health check asks for.',
+    default: '5',
+  }),
+  disable_background_health_check: setting(flag().optional(), {
+    description: 'Not checked in the background.',
+    default: 'false',
+  }),
 });
 
 export const modelEntrySchema = z.object({
@@ -118,10 +141,17 @@ export type LitellmParams = ModelEntry['litellm_params'];
 
 /** Sections and keys outside `slipstream:` that are read by hand (compile-routing.ts, config-source.ts). */
 export const ROUTING_KEYS: Readonly<Record<string, string>> = {
-  fallbacks: 'Groups to try when one fails: `[{group: [others]}]`; a target may be a text; `*` stands for any group.',
+  fallbacks:
+    'Groups to try when one fails: `[{group: [others]}]`; a target may be a text, or the id of a deployment; `*` stands for any group.',
   default_fallbacks: 'Groups to try when a group without fallbacks of its own fails.',
   optional_pre_call_checks:
     'Of these: `session_affinity`, `deployment_affinity` (one virtual key, one deployment), `prompt_caching`.',
   routing_groups: 'Strategies of single groups: `[{group_name, models, routing_strategy, routing_strategy_args}]`.',
+  context_window_fallbacks: 'The same, where the prompt is too long for the model.',
+  content_policy_fallbacks: "The same, where the provider's filter refused the content.",
+  retry_policy: 'Retries per class of errors: `{TimeoutErrorRetries: 2, …}`; for classes left out, `num_retries`.',
+  model_group_retry_policy: 'The same per group: `{group: {TimeoutErrorRetries: 2, …}}`.',
+  allowed_fails_policy:
+    'Failures borne in a minute per class of errors: `{TimeoutErrorAllowedFails: 10, …}`; else `allowed_fails`.',
   model_group_alias: 'Further names: `alias: group`, or `alias: {model: group, hidden: true}`.',
 };

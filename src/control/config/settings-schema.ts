@@ -197,6 +197,81 @@ const routingSchema = z.strictObject({
   }),
 });
 
+const cooldownSchema = z.strictObject({
+  time: setting(seconds(), {
+    description:
+      'How long a failing deployment gets no requests, where the provider does not say. A deployment can differ.',
+    unit: 'seconds',
+    default: '5',
+    litellm: router('cooldown_time'),
+  }),
+  allowed_fails: setting(integer(0, 100_000), {
+    description:
+      'Timeouts, 5xx and lost connections of a deployment that are borne in a minute; the next one benches it.',
+    default: '3',
+    litellm: router('allowed_fails'),
+  }),
+  disabled: setting(flag(), {
+    description: 'No deployment is ever benched.',
+    default: 'false',
+    litellm: router('disable_cooldowns'),
+  }),
+});
+
+const retriesSchema = z.strictObject({
+  backoff_initial: setting(seconds({ zero: true }), {
+    description:
+      'Wait before a request asks a deployment again that failed it; doubled each time, a random half taken off.',
+    unit: 'seconds',
+    default: '0.25',
+  }),
+  backoff_max: setting(seconds({ zero: true }), {
+    description: 'Longest such wait.',
+    unit: 'seconds',
+    default: '8',
+  }),
+  min_wait: setting(seconds({ zero: true }), {
+    description: 'Shortest such wait. Another deployment is asked at once.',
+    unit: 'seconds',
+    default: '0',
+    litellm: router('retry_after'),
+  }),
+  budget_ratio: setting(number(0, 100), {
+    description: 'Retries that a failing deployment gets per request of the last 10 seconds; per worker thread.',
+    default: '0.2',
+  }),
+  budget_floor: setting(integer(0, 1_000_000), {
+    description: 'And so many besides, for those with few requests.',
+    default: '10',
+  }),
+});
+
+const healthChecksSchema = z.strictObject({
+  background: setting(flag(), {
+    description: 'Every deployment is asked regularly whether it works. These calls cost what calls cost.',
+    default: 'false',
+    litellm: ['general_settings.background_health_checks'],
+  }),
+  interval: setting(seconds(), {
+    description: 'Time between such rounds.',
+    unit: 'seconds',
+    default: '300',
+    litellm: ['general_settings.health_check_interval'],
+  }),
+  routing: setting(flag(), {
+    description:
+      'A deployment that fails its check gets no requests, unless all of its group do; for two intervals at most.',
+    default: 'false',
+    litellm: ['general_settings.enable_health_check_routing'],
+  }),
+  ignore_transient_errors: setting(flag(), {
+    description: '408 and 429 do not count as a failed check in routing.',
+    default: 'false',
+    litellm: ['general_settings.health_check_ignore_transient_errors'],
+  }),
+  prompt: setting(text(), { description: 'What a chat model is asked.', default: 'Reply with OK.' }),
+});
+
 /** The section `slipstream:`, and where else each of its settings may come from. */
 export const slipstreamSchema = z.strictObject({
   sidecar: setting(flag(), {
@@ -241,6 +316,9 @@ export const slipstreamSchema = z.strictObject({
     default: '5',
     litellm: router('max_fallbacks'),
   }),
+  cooldown: cooldownSchema,
+  retries: retriesSchema,
+  health_checks: healthChecksSchema,
   reply_model: setting(choice(['requested', 'upstream']), {
     description: 'The `model` in replies: as the client named it, or as the provider did.',
     default: 'requested',

@@ -176,6 +176,10 @@ export const ERROR_TABLE = {
     retry: 'yes',
     meaning: "The provider refused the gateway's credential (its 401 or 403 is kept, its text withheld).",
   }),
+  upstream_refused_content: spec(403, ['ContentPolicyViolationError', 'invalid_request_error'], {
+    source: 'upstream',
+    meaning: "The provider's filter refused the content with a 403 (its status is kept, its text withheld).",
+  }),
   upstream_interrupted: spec(502, API, {
     source: 'upstream',
     meaning: 'The provider broke off after the answer had begun; sent as an error event in the stream.',

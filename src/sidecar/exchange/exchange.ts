@@ -83,7 +83,10 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   injectsUsage = false;
   /** Set where only one deployment will do (a response it made). */
   pinned: CompiledDeployment | null = null;
+  /** −1: the call is over, nothing more is tried. */
   numRetries = 0;
+  /** What the request itself asks for; it comes before every policy. */
+  askedRetries: number | null = null;
   timeoutMs: number | null = null;
   streamTimeoutMs: number | null = null;
   tags: readonly string[] = [];
@@ -94,6 +97,10 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   /** Deployments tried in this group. */
   readonly tried: CompiledDeployment[] = [];
   attemptsInGroup = 0;
+  /** Times that deployments of this group were asked again which had failed this request. */
+  repeats = 0;
+  /** The group that was asked for: its fallbacks count, whatever group serves in the end. */
+  requestedGroup: CompiledGroup | null = null;
   /** Those that the request names, null = as configured. */
   askedFallbacks: readonly string[] | null = null;
   disableFallbacks = false;

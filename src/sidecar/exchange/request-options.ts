@@ -11,11 +11,12 @@ const MAX_RETRIES = 10;
  */
 export function readRequestOptions(exchange: Exchange): GatewayError | null {
   const { fields, snapshot } = exchange;
-  exchange.numRetries = Math.min(fields?.numRetries ?? snapshot.settings.numRetries, MAX_RETRIES);
+  exchange.numRetries = Math.min(snapshot.settings.numRetries, MAX_RETRIES);
   if (fields !== null) {
     exchange.timeoutMs = fields.timeoutMs;
     exchange.streamTimeoutMs = fields.streamTimeoutMs;
     exchange.tags = fields.tags;
+    if (fields.numRetries !== null) exchange.askedRetries = Math.min(fields.numRetries, MAX_RETRIES);
     exchange.disableFallbacks = fields.disableFallbacks;
     if (fields.fallbacks !== null) exchange.askedFallbacks = fields.fallbacks.slice(0, snapshot.settings.maxFallbacks);
   }
@@ -34,8 +35,7 @@ function readHeaders(exchange: Exchange): GatewayError | null {
   if (retries !== null && !Number.isInteger(retries)) return invalidHeader('x-litellm-num-retries', 'a whole number');
   if (timeout !== null) exchange.timeoutMs ??= Math.ceil(timeout * 1000);
   if (streamTimeout !== null) exchange.streamTimeoutMs ??= Math.ceil(streamTimeout * 1000);
-  const asked = exchange.fields?.numRetries ?? null;
-  if (retries !== null && asked === null) exchange.numRetries = Math.min(retries, MAX_RETRIES);
+  if (retries !== null) exchange.askedRetries ??= Math.min(retries, MAX_RETRIES);
   if (exchange.tags.length === 0) exchange.tags = list(exchange, 'x-litellm-tags') ?? [];
   exchange.askedFallbacks ??=
     list(exchange, 'x-litellm-fallbacks')?.slice(0, exchange.snapshot.settings.maxFallbacks) ?? null;

@@ -5,6 +5,7 @@ import { readRequestFields, scanFailureError } from '../../domain/request/read-r
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
 import {
+  resolveFallback,
   resolveModel,
   type CompiledDeployment,
   type CompiledGroup,
@@ -13,12 +14,12 @@ import {
 } from '../compiled-snapshot.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
-import { firstChoice } from '../forward/next-choice.ts';
+import { firstChoice, noDeployments } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
 import { answerLocally } from '../local/local-answers.ts';
-import { answerError, withModelGroup } from './answer-error.ts';
+import { answerError } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { readRequestOptions } from './request-options.ts';
@@ -238,7 +239,7 @@ function findModel(exchange: Exchange): GatewayError | null {
   const resolved = resolveModel(snapshot, model);
   if (!mayUse(exchange, model, resolved)) return accessDenied(exchange, model);
   // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
-  const denied = exchange.askedFallbacks?.find((name) => !mayUse(exchange, name, resolveModel(snapshot, name)));
+  const denied = exchange.askedFallbacks?.find((name) => !mayUse(exchange, name, resolveFallback(snapshot, name)));
   if (denied !== undefined) return accessDenied(exchange, denied);
   if (resolved === null)
     return gatewayError(
@@ -257,6 +258,7 @@ function findModel(exchange: Exchange): GatewayError | null {
   }
   exchange.resolved = resolved;
   exchange.group = group;
+  exchange.requestedGroup = group;
   if (!exchange.disableFallbacks) exchange.fallbacks = exchange.askedFallbacks ?? group.fallbacks;
   const previous = fields?.previousResponseId ?? null;
   return previous === null ? null : pinToResponse(exchange, previous);
@@ -309,10 +311,7 @@ function select(exchange: Exchange): GatewayError | null {
   exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
   const choice = firstChoice(exchange);
   if (choice === null) {
-    const barred = tagsNotServed(exchange);
-    if (barred !== null) return barred;
-    const message = 'No deployments available for selected model, Try again in 5 seconds.';
-    return withModelGroup(exchange, { ...gatewayError('no_deployments', message), retryAfterSeconds: 5 });
+    return tagsNotServed(exchange) ?? noDeployments(exchange);
   }
   startAttempt(exchange, choice);
   return null;

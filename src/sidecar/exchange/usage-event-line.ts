@@ -82,7 +82,7 @@ function attempts(list: readonly AttemptEvent[]): string {
   for (const attempt of list) {
     if (json !== '') json += ',';
     const error = attempt.error === null ? 'null' : `"${attempt.error}"`;
-    json += `{"deployment":${JSON.stringify(attempt.deployment)},"status":${attempt.status},"error":${error},"durationMs":${milliseconds(attempt.durationMs)}}`;
+    json += `{"deployment":${JSON.stringify(attempt.deployment)},"status":${attempt.status},"error":${error},"durationMs":${milliseconds(attempt.durationMs)},"usage":${usage(attempt.usage)}}`;
   }
   return json;
 }

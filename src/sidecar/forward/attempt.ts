@@ -1,18 +1,32 @@
 import { performance } from 'node:perf_hooks';
 import type { Bytes } from '../../base/bytes.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
-import { afterStatus, type AfterFailure } from '../../domain/routing/retry-rule.ts';
-import { HeaderId } from '../../http1/header-id.ts';
+import { MAX_CLASSIFIED_BYTES } from '../../domain/reply/classify-error-body.ts';
+import { classOfStatus, type FailureClass } from '../../domain/routing/failure-class.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import { answerError, answerInterrupted, withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { noteFault, noteReply } from '../routing/note-outcome.ts';
+import { noteReply } from '../routing/note-outcome.ts';
+import { reportFailure } from '../routing/attribute-failure.ts';
+import { NO_TICKET } from '../routing/deployment-health.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { sendOutgoing } from './assemble.ts';
-import { nextChoice, type Choice } from './next-choice.ts';
+import { AttemptRecord } from './attempt-record.ts';
+import { giveBack } from './give-back.ts';
+import {
+  failureOfBody,
+  failureOfFirstEvent,
+  firstAnswerTimeoutMs,
+  isNotProvidersTimeout,
+  needsItsBody,
+  usageOfBody,
+  withheldError,
+} from './judge-reply.ts';
+import { choiceAfterWait, nextStep, noDeployments, type Choice, type NextStep } from './next-choice.ts';
 import { ReplyRelay } from './reply-relay.ts';
+import { WaitingRetry } from './retry-queue.ts';
 import { upstreamRequest } from './upstream-request.ts';
 
 /** One try at one deployment: gets a connection, sends the request, reads the reply, decides what a failure means. */
@@ -20,39 +34,45 @@ class Attempt implements UpstreamOwner {
   readonly exchange: Exchange;
   readonly deployment: CompiledDeployment;
   readonly upstreamModel: string;
-  readonly #startedMs: number;
+  readonly startedMs: number;
+  readonly #record: AttemptRecord;
+  #ticket: Choice['ticket'];
   #connection: UpstreamConnection | null = null;
+  /** Of the reply; good until the connection is another's. */
+  #head: ResponseHead | null = null;
   #relay: ReplyRelay | null = null;
   #sent = false;
   /** A byte of the reply has come on this connection. */
   #answered = false;
   #repeatedFresh = false;
-  /** Its event stands in `exchange.attempts`. */
-  #noted = false;
+  /** Its deployment's breaker knows how it went. */
+  #reported = false;
+  /** The reply is an error that only its body explains: nothing of it leaves until that is known. */
+  #judging = false;
   #over = false;
 
-  constructor(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string) {
+  constructor(exchange: Exchange, choice: Choice) {
     this.exchange = exchange;
-    this.deployment = deployment;
-    this.upstreamModel = upstreamModel;
-    this.#startedMs = performance.now();
+    this.deployment = choice.deployment;
+    this.upstreamModel = choice.upstreamModel;
+    this.#ticket = choice.ticket;
+    this.startedMs = performance.now();
+    this.#record = new AttemptRecord(exchange, choice.deployment, this.startedMs);
   }
 
   start(): void {
     const { exchange } = this;
     exchange.worker.load.started(this.deployment);
-    const connection = this.deployment.pool.acquire(this, this.#startedMs);
+    const connection = this.deployment.pool.acquire(this, this.startedMs);
     if (connection !== null) this.#send(connection);
-    else exchange.sendOverheadUs += (this.#startedMs - exchange.workSinceMs) * 1000;
+    else exchange.sendOverheadUs += (this.startedMs - exchange.workSinceMs) * 1000;
   }
 
   /** The exchange is over. What was sent is recorded: the provider may charge for it all the same. */
   cancel(): void {
-    if (this.#sent && !this.#noted && !this.#over) {
-      this.#noted = true;
-      this.exchange.attempts.push(this.#event(0, null));
-    }
+    if (this.#sent && !this.#over) this.#record.noteCancelled();
     this.#letGo();
+    this.#reportNothing();
   }
 
   /** Lets go of the connection, or of the wait for one. */
@@ -74,8 +94,9 @@ class Attempt implements UpstreamOwner {
 
   /** The wait for the provider is over. */
   onTimeout(): void {
-    const seconds = Math.round((performance.now() - this.#startedMs) / 100) / 10;
-    this.#fail(gatewayError('upstream_timeout', `the provider did not answer within ${seconds} s`));
+    const seconds = Math.round((performance.now() - this.startedMs) / 100) / 10;
+    const error = gatewayError('upstream_timeout', `the provider did not answer within ${seconds} s`);
+    this.#fail(error, 'timeout', isNotProvidersTimeout(this.exchange, this.#relay));
   }
 
   onUpstreamConnected(connection: UpstreamConnection): void {
@@ -85,7 +106,8 @@ class Attempt implements UpstreamOwner {
 
   onUpstreamConnectFailed(failure: UpstreamFailure): void {
     this.#connection = null;
-    this.#fail(gatewayError(failure.name, failure.message));
+    const failureClass = failure.name === 'upstream_timeout' ? 'timeout' : 'connection';
+    this.#fail(gatewayError(failure.name, failure.message), failureClass, failure.isOurs);
   }
 
   onUpstreamDrain(): void {
@@ -120,6 +142,8 @@ class Attempt implements UpstreamOwner {
               'upstream_invalid_reply',
               `the provider's reply is not valid HTTP/1.1: ${parser.error?.message ?? ''}`,
             ),
+            'server',
+            false,
           );
           return;
         default:
@@ -154,6 +178,8 @@ class Attempt implements UpstreamOwner {
         'upstream_closed',
         failure?.message ?? 'the provider closed the connection before its answer was complete',
       ),
+      'connection',
+      false,
     );
   }
 
@@ -172,32 +198,57 @@ class Attempt implements UpstreamOwner {
   #onHead(head: ResponseHead): void {
     const { exchange } = this;
     const { status } = head;
-    if (status >= 400) {
-      const isCredential = status === 401 || status === 403;
-      const next = this.#next(afterStatus(status));
-      if (next !== null || isCredential) {
-        this.#note(status, isCredential ? 'upstream_refused_credential' : null);
-        this.#leaveReply(head);
-        if (next !== null) this.#goOn(next, exchange.replyReadMs);
-        else answerRefusedCredential(exchange, this.deployment, status);
-        return;
-      }
-    }
+    this.#head = head;
     exchange.deployment = this.deployment;
     exchange.upstreamModel = this.upstreamModel;
-    this.#note(status, null);
+    if (status >= 400) {
+      this.#judging = needsItsBody(head);
+      const isClean = head.framing === 'none' || head.contentLength === 0;
+      if (!this.#judging && this.#refused(classOfStatus(status), isClean)) return;
+    }
+    this.#record.note(status, null);
     this.#relay = new ReplyRelay(exchange, head);
+  }
+
+  /** A reply with an error status: true if it is not relayed, and the request is on its way elsewhere or answered. */
+  #refused(failure: FailureClass, isClean: boolean): boolean {
+    const { exchange } = this;
+    const { status } = this.#head!;
+    const withheld = withheldError(exchange, status, failure);
+    // The breaker learns of it first: what comes next is chosen by what is known by then.
+    this.#reportFailure(failure, false);
+    const next = this.#next(failure);
+    if (next === null && withheld === null) return false;
+    this.#record.note(status, withheld === null ? null : withheld.name);
+    this.#leaveReply(isClean);
+    if (next !== null) this.#goOn(next, exchange.replyReadMs);
+    else if (withheld !== null) answerError(exchange, withheld);
+    return true;
+  }
+
+  /** What was held back is judged by its body. @returns true if it is not relayed. */
+  #judge(relay: ReplyRelay, isClean: boolean): boolean {
+    this.#judging = false;
+    this.exchange.usage = usageOfBody(relay, this.exchange);
+    return this.#refused(failureOfBody(relay), isClean);
   }
 
   #afterRead(deliveredMs: number): void {
     const relay = this.#relay;
     if (relay === null) return;
+    if (this.#judging) {
+      if (relay.heldBytes < MAX_CLASSIFIED_BYTES) return;
+      if (this.#judge(relay, false)) return;
+    }
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
-    if (relay.hasBegun) this.#boundTheRest(relay, deliveredMs);
+    if (relay.hasBegun) {
+      if (relay.mode === 'events' && !relay.beganWithError) this.#reportSuccess();
+      this.#boundTheRest(relay, deliveredMs);
+    }
     const wasCommitted = this.exchange.committed;
     const isTaken = relay.flush();
     if (!wasCommitted && relay.mode === 'events' && this.exchange.committed)
-      this.exchange.worker.load.firstEvent(this.deployment, deliveredMs - this.#startedMs);
+      this.exchange.worker.load.firstEvent(this.deployment, deliveredMs - this.startedMs);
     if (this.exchange.committed && this.#connection !== null) this.#letBodyGo(this.#connection);
     if (isTaken) return;
     // The client is slower than the provider, whose silence means nothing while we don't read it.
@@ -219,7 +270,9 @@ class Attempt implements UpstreamOwner {
   #complete(isClean: boolean): void {
     const { exchange } = this;
     const relay = this.#relay!;
+    if (this.#judging && this.#judge(relay, isClean)) return;
     if (relay.beganWithError && this.#retryBadStream(relay)) return;
+    this.#reportSuccess();
     this.#end();
     const connection = this.#connection;
     this.#connection = null;
@@ -229,7 +282,7 @@ class Attempt implements UpstreamOwner {
       giveBack(connection, isClean);
     }
     relay.end();
-    noteReply(exchange, this.deployment, relay, this.#startedMs);
+    noteReply(exchange, this.deployment, relay, this.startedMs);
   }
 
   /** Whatever happens, once. */
@@ -246,127 +299,101 @@ class Attempt implements UpstreamOwner {
     exchange.body.recycle();
   }
 
-  #fail(error: GatewayError): void {
+  #fail(error: GatewayError, failure: FailureClass, isOurs: boolean): void {
     if (this.#over) return;
     const { exchange } = this;
     const isEventStream = this.#relay?.mode === 'events';
     // Events that came whole, in the same read as what broke the stream.
     if (isEventStream && exchange.committed) this.#relay?.flush();
     this.#letGo();
-    this.#note(this.#relay?.status ?? 0, error.name);
+    this.#record.note(this.#relay?.status ?? 0, error.name);
+    this.#head = null; // what follows is not what this reply said
+    this.#reportFailure(failure, isOurs);
     if (exchange.committed) {
       answerInterrupted(exchange, { ...error, name: 'upstream_interrupted' }, isEventStream);
       return;
     }
-    const next = this.#next('again');
+    const next = this.#next(failure);
     if (next !== null) this.#goOn(next, performance.now());
     else answerError(exchange, withModelGroup(exchange, error));
   }
 
   /** A stream that began with an error event is an attempt that failed, as long as nothing of it has left. */
   #retryBadStream(relay: ReplyRelay): boolean {
-    const next = this.#next('again');
+    const failure = failureOfFirstEvent(relay);
+    this.#reportFailure(failure, false);
+    const next = this.#next(failure);
     if (next === null) return false;
     this.#letGo();
-    this.#note(relay.status, 'upstream_interrupted');
+    this.#record.note(relay.status, 'upstream_interrupted');
     this.#goOn(next, this.exchange.replyReadMs);
     return true;
   }
 
   /** What the failed attempt waited for is the provider's time, not ours. */
-  #goOn(next: Choice, failedMs: number): void {
-    this.exchange.workSinceMs = failedMs;
-    startAttempt(this.exchange, next);
+  #goOn(next: NextStep, failedMs: number): void {
+    const { exchange } = this;
+    exchange.workSinceMs = failedMs;
+    exchange.deployment = null;
+    exchange.upstreamModel = null;
+    this.#record.takeUsage();
+    if ('waitMs' in next) void new WaitingRetry(exchange, next.waitMs, afterWait);
+    else startAttempt(exchange, next);
   }
 
   /** Where to go after a failure, or null if this is the answer. */
-  #next(rule: AfterFailure): Choice | null {
+  #next(failure: FailureClass): NextStep | null {
     const { exchange } = this;
     // A body that was not kept can't be sent again.
     if (this.#sent && exchange.body.length > exchange.snapshot.settings.limits.maxReplayBytes) return null;
-    return nextChoice(exchange, this.deployment, rule);
+    return nextStep(exchange, failure);
   }
 
-  /** The reply is not relayed. If it is short and at hand its connection may be kept, otherwise it is closed. */
-  #leaveReply(head: ResponseHead): void {
-    const connection = this.#connection!;
+  /** The reply is not relayed. Its connection is kept if nothing more of it is to come. */
+  #leaveReply(isClean: boolean): void {
+    const connection = this.#connection;
     this.#end();
     this.#connection = null;
-    if (head.framing === 'none' || head.contentLength === 0) giveBack(connection, head.keepAlive);
-    else connection.destroy();
+    if (connection !== null) giveBack(connection, isClean);
   }
 
-  #note(status: number, error: ErrorNameOrNull): void {
-    const { attempts } = this.exchange;
-    const event = this.#event(status, error);
-    noteFault(this.exchange, this.deployment, event);
-    if (this.#noted) {
-      attempts[attempts.length - 1] = event;
-      return;
-    }
-    this.#noted = true;
-    attempts.push(event);
-    const outcome =
-      status === 0
-        ? 'unreachable'
-        : status < 400
-          ? error === null
-            ? 'ok'
-            : 'error'
-          : status < 500
-            ? 'refused'
-            : 'error';
-    this.exchange.worker.metrics.countAttempt(this.deployment, outcome);
+  #reportFailure(failure: FailureClass, isOurs: boolean): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    const headers = this.#head === null ? null : this.#head.headers;
+    reportFailure(this.exchange, { deployment: this.deployment, ticket: this.#ticket, failure, headers, isOurs });
   }
 
-  #event(status: number, error: ErrorNameOrNull): Exchange['attempts'][number] {
-    return {
-      deployment: this.deployment.spec.id,
-      status,
-      error,
-      durationMs: performance.now() - this.#startedMs,
-    };
+  /** Good so far: that ends a bench, though a stream may still break, which then counts. */
+  #reportSuccess(): void {
+    if (this.#ticket === NO_TICKET || this.#reported) return;
+    this.exchange.worker.health.onSuccess(this.deployment.health, this.#ticket);
+    this.#ticket = NO_TICKET;
+  }
+
+  /** It was broken off for reasons that are not its deployment's. */
+  #reportNothing(): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    if (this.#ticket !== NO_TICKET) this.exchange.worker.health.onGivenUp(this.deployment.health, this.#ticket);
   }
 }
 
 /** Sends the request to the chosen deployment. */
 export function startAttempt(exchange: Exchange, choice: Choice): void {
-  const attempt = new Attempt(exchange, choice.deployment, choice.upstreamModel);
+  const attempt = new Attempt(exchange, choice);
+  const { budget } = choice.deployment.health;
+  if (exchange.attemptsInGroup <= 1) budget.onRequest(attempt.startedMs);
+  else budget.onRetry(attempt.startedMs);
   exchange.attempt = attempt;
   // What the last attempt had left is not this one's: until it is sent, the pool bounds its wait.
   exchange.attemptDeadlineMs = Infinity;
   attempt.start();
 }
 
-type ErrorNameOrNull = Exchange['attempts'][number]['error'];
-
-/** Status kept, body ours: the provider's text can quote the gateway's credential. */
-export function answerRefusedCredential(exchange: Exchange, deployment: CompiledDeployment, status: number): void {
-  exchange.deployment = deployment;
-  const message = `the provider refused the gateway's credential for model group ${JSON.stringify(exchange.group?.name ?? '')} with status ${status}`;
-  const error = { ...gatewayError('upstream_refused_credential', message), status };
-  answerError(exchange, withModelGroup(exchange, error));
-}
-
-function giveBack(connection: UpstreamConnection, isClean: boolean): void {
-  const { head } = connection.parser;
-  if (isClean && head.keepAlive) connection.release(keepAliveTimeoutMs(head));
-  else connection.destroy();
-}
-
-/** `Keep-Alive: timeout=5` of the provider, in ms; null if it does not say. */
-function keepAliveTimeoutMs(head: ResponseHead): number | null {
-  const value = head.headers.text(HeaderId.KeepAlive);
-  if (value === null) return null;
-  const at = value.toLowerCase().indexOf('timeout=');
-  if (at === -1) return null;
-  const seconds = Number.parseInt(value.slice(at + 8), 10);
-  return Number.isNaN(seconds) ? null : seconds * 1000;
-}
-
-function firstAnswerTimeoutMs(exchange: Exchange, deployment: CompiledDeployment): number {
-  const { timeouts } = exchange.snapshot.settings;
-  if (exchange.stream)
-    return exchange.streamTimeoutMs ?? deployment.spec.streamTimeoutMs ?? timeouts.streamFirstEventMs;
-  return exchange.timeoutMs ?? deployment.spec.timeoutMs ?? timeouts.firstByteMs;
+function afterWait(exchange: Exchange): void {
+  exchange.workSinceMs = performance.now();
+  const choice = choiceAfterWait(exchange);
+  if (choice === null) answerError(exchange, noDeployments(exchange));
+  else startAttempt(exchange, choice);
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Bytes } from '../../base/bytes.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { classOfStatus, type FailureClass } from '../../domain/routing/failure-class.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
@@ -9,10 +10,12 @@ import { requestLine, resolveModel, type CompiledDeployment } from '../compiled-
 import { answerError } from '../exchange/answer-error.ts';
 import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
+import { reportFailure } from '../routing/attribute-failure.ts';
+import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { gatewayHeaders, providerHeaders } from './answer-headers.ts';
-import { answerRefusedCredential } from './attempt.ts';
-import { firstChoice } from './next-choice.ts';
+import { withheldError } from './judge-reply.ts';
+import { firstChoice, noDeployments, type Choice } from './next-choice.ts';
 import { ReplyRelay } from './reply-relay.ts';
 
 const KEEP_ALIVE_MS = 60_000;
@@ -27,13 +30,10 @@ export function openTunnel(exchange: Exchange): void {
   }
   const choice = firstChoice(exchange);
   if (choice === null) {
-    answerError(
-      exchange,
-      gatewayError('no_deployments', 'No deployments available for selected model, Try again in 5 seconds.'),
-    );
+    answerError(exchange, noDeployments(exchange));
     return;
   }
-  const tunnel = new RealtimeTunnel(exchange, choice.deployment, choice.upstreamModel);
+  const tunnel = new RealtimeTunnel(exchange, choice);
   exchange.attempt = tunnel;
   tunnel.start();
 }
@@ -60,6 +60,7 @@ function findRealtimeModel(exchange: Exchange): GatewayError | null {
   exchange.model = model;
   exchange.resolved = resolved;
   exchange.group = resolved.group;
+  exchange.requestedGroup = resolved.group;
   return null;
 }
 
@@ -68,16 +69,18 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   readonly #exchange: Exchange;
   readonly #deployment: CompiledDeployment;
   readonly #upstreamModel: string;
+  #ticket: Ticket;
   readonly #startedMs = performance.now();
   #connection: UpstreamConnection | null = null;
   #refused: ReplyRelay | null = null;
   #open = false;
   #over = false;
 
-  constructor(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string) {
+  constructor(exchange: Exchange, choice: Choice) {
     this.#exchange = exchange;
-    this.#deployment = deployment;
-    this.#upstreamModel = upstreamModel;
+    this.#deployment = choice.deployment;
+    this.#upstreamModel = choice.upstreamModel;
+    this.#ticket = choice.ticket;
   }
 
   start(): void {
@@ -94,6 +97,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   cancel(): void {
     if (this.#over) return;
     this.#end();
+    this.#exchange.worker.health.onGivenUp(this.#deployment.health, this.#ticket);
     if (this.#connection === null) this.#deployment.pool.cancel(this);
     else this.#connection.destroy();
     this.#connection = null;
@@ -116,7 +120,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
       this.#exchange.endTunnel('idle');
       return;
     }
-    this.#fail(gatewayError('upstream_timeout', 'the provider did not open the connection in time'));
+    this.#fail(gatewayError('upstream_timeout', 'the provider did not open the connection in time'), 'timeout');
   }
 
   onUpstreamConnected(connection: UpstreamConnection): void {
@@ -127,7 +131,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   }
 
   onUpstreamConnectFailed(failure: UpstreamFailure): void {
-    this.#fail(gatewayError(failure.name, failure.message));
+    this.#fail(gatewayError(failure.name, failure.message), 'connection', failure.isOurs);
   }
 
   onUpstreamDrain(): void {
@@ -153,9 +157,10 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
             return;
           }
           if (parser.head.status === 401 || parser.head.status === 403) {
-            this.#refuseCredential(parser.head.status);
+            this.#refuseCredential(parser.head);
             return;
           }
+          this.#report(classOfStatus(parser.head.status), parser.head.headers, false);
           this.#note(parser.head.status);
           this.#refused = new ReplyRelay(this.#exchange, parser.head);
           break;
@@ -166,7 +171,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
           this.#endRefusal(this.#refused!);
           return;
         case ParserEvent.Error:
-          this.#fail(gatewayError('upstream_invalid_reply', "the provider's reply is not valid HTTP/1.1"));
+          this.#fail(gatewayError('upstream_invalid_reply', "the provider's reply is not valid HTTP/1.1"), 'server');
           return;
         default:
           return parser.event satisfies never;
@@ -194,6 +199,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
         'upstream_closed',
         failure?.message ?? 'the provider closed the connection before its answer was complete',
       ),
+      'connection',
     );
   }
 
@@ -202,6 +208,8 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     const exchange = this.#exchange;
     const { connection } = exchange;
     this.#open = true;
+    exchange.worker.health.onSuccess(this.#deployment.health, this.#ticket);
+    this.#ticket = NO_TICKET;
     this.#note(101);
     const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n';
     const accept = providerHeaders(head, false) + protocolLine(head, exchange) + gatewayHeaders(exchange) + upgrade;
@@ -249,14 +257,23 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     refused.end();
   }
 
-  #refuseCredential(status: number): void {
+  #refuseCredential({ status, headers }: ResponseHead): void {
+    this.#report('credential', headers, false);
     this.#note(status, gatewayError('upstream_refused_credential', ''));
+    const error = withheldError(this.#exchange, status, 'credential');
     this.cancel();
-    answerRefusedCredential(this.#exchange, this.#deployment, status);
+    if (error !== null) answerError(this.#exchange, error);
   }
 
-  #fail(error: GatewayError): void {
+  #report(failure: FailureClass, headers: HeaderTable | null, isOurs: boolean): void {
+    const ticket = this.#ticket;
+    this.#ticket = NO_TICKET;
+    reportFailure(this.#exchange, { deployment: this.#deployment, ticket, failure, headers, isOurs });
+  }
+
+  #fail(error: GatewayError, failure: FailureClass, isOurs = false): void {
     if (this.#over) return;
+    this.#report(failure, null, isOurs);
     this.cancel();
     this.#note(0, error);
     answerError(this.#exchange, error);
@@ -269,6 +286,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
       status,
       error: error === null ? null : error.name,
       durationMs,
+      usage: null,
     });
   }
 }

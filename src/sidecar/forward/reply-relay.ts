@@ -83,6 +83,16 @@ export class ReplyRelay {
     return this.#events !== null && this.#events.done;
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** What is held, as text; at most `maxBytes` of it. */
+  heldText(maxBytes: number): string {
+    const bytes = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held);
+    return bytes.toString('utf8', 0, Math.min(bytes.length, maxBytes));
+  }
+
   body(chunk: Bytes, start: number, end: number): void {
     if (this.#events !== null) {
       const before = this.#held.length;

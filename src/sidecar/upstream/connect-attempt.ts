@@ -99,7 +99,13 @@ export class ConnectAttempt implements DnsListener, TcpRaceListener, TunnelListe
     if (phase === 'over') return;
     const message = `no connection to ${this.#target.label} within ${timeoutMs} ms: still ${WHERE_STUCK[phase]}`;
     this.cancel();
-    this.#listener.onAttemptFailed(this, { name: 'upstream_timeout', message, systemCode: null, reused: false });
+    this.#listener.onAttemptFailed(this, {
+      name: 'upstream_timeout',
+      message,
+      systemCode: null,
+      reused: false,
+      isOurs: false,
+    });
   }
 
   onResolved(addresses: readonly string[]): void {
@@ -214,6 +220,7 @@ export class ConnectAttempt implements DnsListener, TcpRaceListener, TunnelListe
       message,
       systemCode: errorCode(error),
       reused: false,
+      isOurs: OUR_LIMITS.has(errorCode(error) ?? ''),
     };
     this.#listener.onAttemptFailed(this, failure);
   }
@@ -225,5 +232,8 @@ export class ConnectAttempt implements DnsListener, TcpRaceListener, TunnelListe
     return tunnelHead === null ? label : `egress proxy ${dial.label}`;
   }
 }
+
+/** Out of descriptors, memory or local ports. */
+const OUR_LIMITS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
 
 function ignore(): void {}

@@ -18,6 +18,8 @@ export interface UpstreamFailure {
   readonly systemCode: string | null;
   /** The connection had served someone before: it may have died while idle, so a fresh one is worth a try. */
   readonly reused: boolean;
+  /** The gateway's own limits were reached: the provider is not to blame. */
+  readonly isOurs: boolean;
 }
 
 /** An attempt in progress. Its methods are called synchronously from socket events, never from within `acquire`. */
@@ -188,6 +190,7 @@ export class UpstreamConnection {
       message: `connection to ${label} lost: ${error === null ? 'closed' : socketErrorText(error)}`,
       systemCode: errorCode(error),
       reused: this.#isReused,
+      isOurs: false,
     };
   }
 }

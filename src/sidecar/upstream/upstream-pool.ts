@@ -383,6 +383,12 @@ export class UpstreamPool implements UpstreamConnectionHome, ConnectAttemptListe
   }
 
   #failure(name: UpstreamFailure['name'], reason: string): UpstreamFailure {
-    return { name, message: `no connection to ${this.label}: ${reason}`, systemCode: null, reused: false };
+    return {
+      name,
+      message: `no connection to ${this.label}: ${reason}`,
+      systemCode: null,
+      reused: false,
+      isOurs: true,
+    };
   }
 }

@@ -1,6 +1,7 @@
 import { SharedQuota } from '../../contract/shared-quota.ts';
 import { newJournalSpaceCells, type JournalSpaceCells } from '../journal/journal-space.ts';
 import { clearInFlight, newDeploymentLoadMemory, type DeploymentLoadMemory } from '../routing/deployment-load.ts';
+import { newHealthMemory } from '../routing/deployment-health.ts';
 
 /**
  * Memory that all threads of a sidecar work on, made once by its main thread. Who owns a part defines its layout; nothing
@@ -16,6 +17,8 @@ export interface SharedMemory {
   readonly heartbeats: Int32Array<SharedArrayBuffer>;
   /** What the segments of all workers take: `JournalSpace`. */
   readonly journalSpace: JournalSpaceCells;
+  /** `DeploymentHealth`. */
+  readonly deploymentHealth: SharedArrayBuffer;
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
   readonly deploymentLoad: DeploymentLoadMemory;
@@ -55,5 +58,6 @@ export function newSharedMemory(workerCount: number): SharedMemory {
     admission: SharedQuota.memoryFor(workerCount),
     deploymentLoad: newDeploymentLoadMemory(workerCount),
     journalSpace: newJournalSpaceCells(workerCount),
+    deploymentHealth: newHealthMemory(),
   };
 }

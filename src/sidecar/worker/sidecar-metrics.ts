@@ -32,6 +32,7 @@ export class SidecarMetrics {
   readonly journalLines: CounterCell;
   readonly journalDropped: CounterCell;
   readonly clientGone: CounterCell;
+  readonly retriesRefused: CounterCell;
 
   readonly #registry: MetricsRegistry;
   readonly #durations: ReadonlyMap<string, HistogramCell>;
@@ -87,6 +88,12 @@ export class SidecarMetrics {
     this.clientGone = registry
       .counter('slipstream_client_gone_total', 'Requests whose client left before the answer was complete')
       .cell();
+    this.retriesRefused = registry
+      .counter(
+        'slipstream_retries_refused_total',
+        'Times that a failing deployment was passed over for want of retry budget',
+      )
+      .cell();
     const duration = registry.histogram(
       'slipstream_request_duration_seconds',
       'Head complete to last byte of the answer',
@@ -124,6 +131,16 @@ export class SidecarMetrics {
     return this.#registry
       .gauge('slipstream_deployment_in_flight', 'Attempts in progress at a deployment', ['deployment'])
       .cell(deploymentId);
+  }
+
+  countBench(deploymentId: string, reason: string): void {
+    this.#registry
+      .counter('slipstream_deployment_benched_total', 'Times that a deployment was benched, by reason', [
+        'deployment',
+        'reason',
+      ])
+      .cell(deploymentId, reason)
+      .add(1);
   }
 
   #group(group: CompiledGroup): GroupCells {

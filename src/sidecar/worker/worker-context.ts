@@ -7,6 +7,8 @@ import type { LookupLimiter } from '../keys/lookup-limiter.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Admission } from '../overload/admission.ts';
+import type { RetryQueue } from '../forward/retry-queue.ts';
+import type { DeploymentHealth } from '../routing/deployment-health.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { DeploymentLoad } from '../routing/deployment-load.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
@@ -45,6 +47,8 @@ export interface WorkerContext {
   /** Where all connections of the thread read to. */
   readonly slab: ReadSlab;
   readonly blocks: BlockPool;
+  readonly health: DeploymentHealth;
+  readonly retries: RetryQueue;
   /** Every answer says `connection: close`. */
   draining: boolean;
   /** Drains because another sidecar has taken its place: the service as a whole stays ready. */

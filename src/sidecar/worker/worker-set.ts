@@ -8,6 +8,7 @@ import { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import { startSpaceScan } from '../journal/space-scan.ts';
 import { RestartPolicy } from '../../runtime/restart-policy.ts';
 import type { ResponseLog } from '../local/response-log.ts';
+import { HealthGauges } from '../routing/health-gauges.ts';
 import { LocalWorker } from './local-worker.ts';
 import { exportShared, importShared, type SharedState } from './shared-state.ts';
 import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
@@ -54,6 +55,7 @@ export class WorkerSet implements WorkerEvents {
   /** One of `all` that serves the Unix sockets on the main thread, where the others are threads. */
   #unixWorker: WorkerHandle | null = null;
   #endSpaceScan: () => void = () => undefined;
+  #gauges: HealthGauges | null = null;
   #started = 0;
   #snapshot: Snapshot | null = null;
   #controlConnected = false;
@@ -76,6 +78,8 @@ export class WorkerSet implements WorkerEvents {
     const needsUnixWorker = threads > 1 && this.#options.listeners.some(({ isUnix }) => isUnix);
     this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads);
     this.#endSpaceScan = startSpaceScan(journalDirectory, this.#shared.journalSpace, logger);
+    this.#gauges = new HealthGauges(this.#shared.deploymentHealth, this.#metrics);
+    this.#gauges.applySnapshot(snapshot);
     if (threads === 1) {
       this.all.push(this.#newLocalWorker(0));
     } else {
@@ -112,6 +116,7 @@ export class WorkerSet implements WorkerEvents {
 
   applySnapshot(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
+    this.#gauges?.applySnapshot(snapshot);
     for (const worker of this.all) worker.applySnapshot(snapshot);
   }
 

@@ -12,6 +12,7 @@ import { BlockPool } from '../exchange/block-pool.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { CallIds } from '../exchange/call-id.ts';
 import { onAdmitted, onWaitedTooLong } from '../exchange/run-request.ts';
+import { RetryQueue } from '../forward/retry-queue.ts';
 import { JournalMetrics } from '../journal/journal-metrics.ts';
 import { JournalSpace } from '../journal/journal-space.ts';
 import { JournalWatch } from '../journal/journal-watch.ts';
@@ -21,6 +22,8 @@ import { LookupLimiter } from '../keys/lookup-limiter.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
 import { Admission } from '../overload/admission.ts';
 import { DeploymentLoad } from '../routing/deployment-load.ts';
+import { DeploymentHealth } from '../routing/deployment-health.ts';
+import { healthReporter } from '../routing/health-reporter.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -63,6 +66,8 @@ export class Worker implements WorkerContext {
   readonly admission: Admission<Exchange>;
   readonly slab: ReadSlab;
   readonly blocks: BlockPool = new BlockPool();
+  readonly health: DeploymentHealth;
+  readonly retries: RetryQueue = new RetryQueue();
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
 
   readonly #logger: Logger;
@@ -81,6 +86,7 @@ export class Worker implements WorkerContext {
     this.shared = options.shared;
     this.#logger = options.logger;
     this.metrics = new SidecarMetrics(options.registry);
+    this.health = new DeploymentHealth(this.shared.deploymentHealth, healthReporter(this, options.logger));
     this.load = new DeploymentLoad(options.shared, this.metrics, Date.now());
     const { workerIndex, journalSpace } = options.shared;
     const journalMetrics = new JournalMetrics(options.registry);
@@ -132,7 +138,7 @@ export class Worker implements WorkerContext {
   applySnapshot(snapshot: Snapshot): number {
     const startMs = performance.now();
     this.#pools.configure(poolOptions(snapshot));
-    const compiled = compileSnapshot(snapshot, this.#pools, this.load);
+    const compiled = compileSnapshot(snapshot, { pools: this.#pools, load: this.load, health: this.health });
     this.metrics.prepare(compiled);
     this.journal.configure(snapshot.settings.journal);
     this.snapshot = compiled;
