@@ -6,14 +6,15 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { measureArm, probeArms, type Arm, type ArmRound, type LoadShape } from '../src/cli/bench/arm.ts';
-import { parseOverhead } from '../src/cli/bench/bench-options.ts';
+import type { OverheadOptions } from '../src/cli/bench/bench-options.ts';
 import { GatewayInstallation, startMockProcess, type BenchServer } from '../src/cli/bench/bench-processes.ts';
 import { BenchError } from '../src/cli/bench/child-process.ts';
-import { Cleanup } from '../src/cli/bench/cleanup.ts';
+import type { Cleanup } from '../src/cli/bench/cleanup.ts';
 import { PUBLIC_MODEL } from '../src/cli/bench/gateway-config.ts';
 import { LoadGenerator } from '../src/cli/bench/load-generator.ts';
 import { describeMachine } from '../src/cli/bench/machine.ts';
 import { UsageError } from '../src/cli/command-line.ts';
+import { overheadOptions, runScript } from './bench-script.ts';
 import { compareRounds, renderComparison, type CompareRound, type Side } from './compare-summary.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -23,30 +24,23 @@ const KEY_COUNT = 10_000;
 /** What each process does before it is measured: V8 compiles the hot path within some 10,000 requests. */
 const WARM_UP_SECONDS = 1.5;
 
-type Options = NonNullable<ReturnType<typeof parseOverhead>>;
+await runScript('bench:compare', compare);
 
-const cleanup = new Cleanup();
-try {
-  process.exitCode = await compare(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UsageError) && !(error instanceof BenchError)) throw error;
-  process.stderr.write(`bench:compare: ${error.message}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-} finally {
-  await cleanup.run();
-}
-
-async function compare([ref = '', ...flags]: readonly string[]): Promise<number> {
+async function compare([ref = '', ...flags]: readonly string[], cleanup: Cleanup): Promise<number> {
   if (ref === '' || ref.startsWith('-')) throw new UsageError('the git ref to compare with is missing');
   const options = readOptions(flags);
   const machine = describeMachine();
-  const roots: Readonly<Record<Side, string>> = { here: ROOT, ref: checkOut(ref), control: checkOut(ref) };
+  const roots: Readonly<Record<Side, string>> = {
+    here: ROOT,
+    ref: checkOut(ref, cleanup),
+    control: checkOut(ref, cleanup),
+  };
   const generator = new LoadGenerator(options.cpusLoad);
   cleanup.add(() => generator.stop());
   const mock = await startMockProcess(options.mockFlags, options.cpusLoad, cleanup);
   const installations = new Map<Side, GatewayInstallation>();
   for (const side of ['here', 'ref', 'control'] as const) {
-    const installation = await install(roots[side], mock, options);
+    const installation = await install(roots[side], mock, options, cleanup);
     installations.set(side, installation);
     await (await installation.start(cleanup)).child.stop(); // fills its compile cache
   }
@@ -57,7 +51,11 @@ async function compare([ref = '', ...flags]: readonly string[]): Promise<number>
     for (const side of round % 2 === 0 ? order : order.toReversed()) {
       const installation = installations.get(side);
       if (installation === undefined) throw new BenchError(`no installation for ${side}`);
-      rounds.push({ side, round, measured: await measureOnce(generator, installation, mock, { options, round }) });
+      rounds.push({
+        side,
+        round,
+        measured: await measureOnce(generator, installation, mock, { options, round, cleanup }),
+      });
       process.stderr.write(`\rround ${round + 1} of ${options.rounds}: ${side.padEnd(8)}`);
     }
   }
@@ -77,24 +75,19 @@ async function compare([ref = '', ...flags]: readonly string[]): Promise<number>
   return summary.problems.length === 0 ? 0 : 1;
 }
 
-/** The flags of `bench overhead`, with other defaults: a closed loop, in which CPU per request is exact. */
-function readOptions(flags: readonly string[]): Options {
-  const has = (name: string): boolean => flags.some((flag) => flag === name || flag.startsWith(`${name}=`));
-  const defaults = [
-    ...(has('--rounds') ? [] : ['--rounds', String(DEFAULT_ROUNDS)]),
-    ...(has('--seconds') ? [] : ['--seconds', String(DEFAULT_SECONDS)]),
-    ...(has('--qps') || has('--stream') ? [] : ['--qps', '0']),
-    ...(has('--threads') ? [] : ['--threads', '1']),
-  ];
-  const options = parseOverhead([...flags, ...defaults]);
-  if (options === null)
-    throw new UsageError('usage: npm run bench:compare -- REF [flags of `slipstream bench overhead`]');
-  if (options.target !== null || options.withHaproxy) throw new UsageError('--target and --against have no place here');
+/** A closed loop, in which CPU per request is exact, unless a rate is asked for. */
+function readOptions(flags: readonly string[]): OverheadOptions {
+  const options = overheadOptions(flags, [
+    ['--rounds', String(DEFAULT_ROUNDS)],
+    ['--seconds', String(DEFAULT_SECONDS)],
+    ['--threads', '1'],
+    ...(flags.includes('--stream') ? [] : [['--qps', '0'] as const]),
+  ]);
   return { ...options, shape: { ...options.shape, warmUpSeconds: WARM_UP_SECONDS } };
 }
 
 /** A worktree of its own, with this one's dependencies. */
-function checkOut(ref: string): string {
+function checkOut(ref: string, cleanup: Cleanup): string {
   const folder = join(mkdtempSync(join(tmpdir(), 'slipstream-compare-')), 'tree');
   const { status, stderr } = git(['worktree', 'add', '--detach', folder, ref]);
   if (status !== 0) throw new BenchError(`git worktree add: ${stderr.trim()}`);
@@ -116,7 +109,12 @@ function describe(folder: string): string {
   return `${stdout.trim()}${isDirty ? ' + changes' : ''}`;
 }
 
-async function install(root: string, mock: BenchServer, options: Options): Promise<GatewayInstallation> {
+async function install(
+  root: string,
+  mock: BenchServer,
+  options: OverheadOptions,
+  cleanup: Cleanup,
+): Promise<GatewayInstallation> {
   const { threads, withSidecar, isTls, cpusGateway: cpus } = options;
   const installed = { mockPort: mock.port, isTls, threads, withSidecar, cpus, keyCount: KEY_COUNT, root };
   return GatewayInstallation.create(installed, cleanup);
@@ -127,7 +125,7 @@ async function measureOnce(
   generator: LoadGenerator,
   installation: GatewayInstallation,
   mock: BenchServer,
-  { options, round }: { readonly options: Options; readonly round: number },
+  { options, round, cleanup }: { readonly options: OverheadOptions; readonly round: number; readonly cleanup: Cleanup },
 ): Promise<ArmRound> {
   const gateway = await installation.start(cleanup);
   try {

@@ -78,12 +78,22 @@ function turn(
   return { shape: options.shape, expectedBodyBytes, round };
 }
 
-async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Arm[]> {
+/** The mock itself. */
+export function directArm(mock: BenchServer, isTls: boolean): Arm {
+  const target = { host: HOST, port: mock.port, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL };
+  return {
+    name: 'direct',
+    target: { ...target, tlsServerName: isTls ? 'localhost' : null, tlsVerify: false },
+    rootPid: null,
+    mockPid: mock.child.pid,
+  };
+}
+
+export async function startArms(options: OverheadOptions, cleanup: Cleanup): Promise<Arm[]> {
   const mock = await startMockProcess(options.mockFlags, options.cpusLoad, cleanup);
   const plain = { host: HOST, basePath: '/v1', key: 'sk-bench', model: UPSTREAM_MODEL, tlsServerName: null };
-  const direct = { ...plain, port: mock.port, tlsServerName: options.isTls ? 'localhost' : null, tlsVerify: false };
   const mockPid = mock.child.pid;
-  const arms: Arm[] = [{ name: 'direct', target: direct, rootPid: null, mockPid }];
+  const arms: Arm[] = [directArm(mock, options.isTls)];
   if (options.withHaproxy) {
     for (const name of ['haproxy', 'haproxy2'] as const) {
       const haproxy = await startHaproxy(name, { port: mock.port, isTls: options.isTls }, options.cpusGateway, cleanup);

@@ -93,6 +93,7 @@ export class ChaosRun {
       models: [{ name: 'good', base: providers.goodUrl }, ...(options.models?.(providers) ?? [])],
       timeouts: options.timeouts ?? {},
       slipstream: options.slipstream ?? [],
+      threads: context.threads,
     });
     const gateway = await startGateway({
       mode: context.mode,

@@ -15,9 +15,11 @@ export interface YamlParts {
   readonly models: readonly ModelEntry[];
   readonly timeouts: Readonly<Record<string, number>>;
   readonly slipstream: readonly string[];
+  /** Default 1. */
+  readonly threads?: number;
 }
 
-export function gatewayYaml({ models, timeouts, slipstream }: YamlParts): string {
+export function gatewayYaml({ models, timeouts, slipstream, threads = 1 }: YamlParts): string {
   const entries = models.map(({ name, base, upstream = 'mock', params }) => {
     const more = params === undefined ? '' : `, ${params}`;
     return `  - { model_name: "${name}", litellm_params: { model: "openai/${upstream}", api_base: "${base}", api_key: sk-provider${more} } }`;
@@ -29,7 +31,7 @@ export function gatewayYaml({ models, timeouts, slipstream }: YamlParts): string
     `general_settings: { master_key: ${MASTER_KEY} }`,
     'slipstream:',
     `  keys: [ { key: ${TEST_KEY} } ]`,
-    '  threads: 1',
+    `  threads: ${threads}`,
     ...(limits.length === 0 ? [] : [`  timeouts: { ${limits.join(', ')} }`]),
     ...slipstream.map((line) => `  ${line}`),
     '',

@@ -1,4 +1,4 @@
-// npm run chaos [-- NAME…] [--seconds N] [--seed N] [--mode sidecar|no-sidecar] [--list]
+// npm run chaos [-- NAME…] [--seconds N] [--seed N] [--mode sidecar|no-sidecar] [--threads N] [--list]
 // Runs the scenarios named, or all of them, one after the other. Exit status 1 when anything was as it must not be.
 import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     seed: { type: 'string' },
     mode: { type: 'string' },
+    threads: { type: 'string', default: '1' },
     list: { type: 'boolean' },
   },
 });
@@ -82,7 +83,14 @@ async function runOne(scenario: Scenario, mode: Mode, seed: number): Promise<Row
   let report: ScenarioReport;
   try {
     const note = (text: string): void => print(`   ${text}`);
-    const run = scenario.run({ mode, seconds, random: seededRandom(seed), cleanup, note });
+    const run = scenario.run({
+      mode,
+      threads: Number(values.threads),
+      seconds,
+      random: seededRandom(seed),
+      cleanup,
+      note,
+    });
     report = await Promise.race([run, late]);
   } catch (error) {
     report = { facts: {}, violations: [error instanceof Error ? (error.stack ?? error.message) : String(error)] };

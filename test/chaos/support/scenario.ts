@@ -4,6 +4,8 @@ import type { Mode } from '../../support/gateway.ts';
 /** What a scenario is run with. */
 export interface ChaosContext {
   readonly mode: Mode;
+  /** `slipstream.threads` */
+  readonly threads: number;
   /** How long the load goes on, seconds; faults are spread over it. */
   readonly seconds: number;
   /** 0 ≤ x < 1; the same sequence for the same seed. */
