@@ -192,6 +192,8 @@ export interface JournalSettings {
   readonly maxBytes: number | null;
   /** No room, by `maxBytes` or on the disk: events are dropped and counted, or new requests refused. */
   readonly onFull: 'drop' | 'refuse';
+  /** A request that has been forwarded for so long gets an `open` line. */
+  readonly openAfterMs: number;
 }
 
 /** Before a worker has its first snapshot. */
@@ -200,6 +202,7 @@ export const DEFAULT_JOURNAL_SETTINGS: JournalSettings = Object.freeze({
   fsyncIntervalMs: null,
   maxBytes: 2 * 1024 * 1024 * 1024,
   onFull: 'drop',
+  openAfterMs: 5_000,
 });
 
 /** What counts as failing, what follows, and what is tried again when. docs/failure.md explains it. */

@@ -62,7 +62,7 @@ export interface UsageEvent {
 }
 
 /**
- * A request that is still running 5 s after it began: one line beside the event that follows when it ends. If the process
+ * A request that is still running `journal.open_after` (5 s) after it began: one line beside the event that follows when it ends. If the process
  * ends first, this is all there is, and `abortedEvent` (journal-reader.ts) makes the event of it.
  */
 export interface OpenEvent extends Pick<

@@ -36,7 +36,7 @@ function renderReport(dataDirectory: string, report: JournalReport): string {
     ['  completed', report.completed, ''],
     ['  failed', report.failed, 'answered with an error'],
     ['  aborted', report.aborted, 'the client left, or the answer was broken off'],
-    ['open lines', report.openLines, 'requests that ran for more than 5 s'],
+    ['open lines', report.openLines, 'requests that ran for longer than journal.open_after'],
     ['  in progress', report.inProgress, ''],
     ['  lost', report.lost, 'their process ended first: counted as aborted, usage estimated'],
     ['torn tails', report.tornTails.length, 'last lines cut off as their process ended; the answers never left'],
@@ -52,7 +52,10 @@ function renderReport(dataDirectory: string, report: JournalReport): string {
     ({ segment, offset, problem }) => `PROBLEM: ${segment}${offset === null ? '' : ` at byte ${offset}`}: ${problem}`,
   );
   const unnamed = report.problemCount - report.problems.length;
-  const verdict = report.problemCount === 0 ? 'The journal is sound.' : `${report.problemCount} problems.`;
+  const verdict =
+    report.problemCount === 0
+      ? 'The journal is sound.'
+      : `${report.problemCount} ${report.problemCount === 1 ? 'problem' : 'problems'}.`;
   return [
     `Journal of ${dataDirectory}`,
     ...table,

@@ -167,6 +167,7 @@ function sidecarSettings(
       fsyncIntervalMs: settings.journal.fsync_interval,
       maxBytes: settings.journal.max_bytes,
       onFull: settings.journal.on_full,
+      openAfterMs: settings.journal.open_after,
     },
   };
 }

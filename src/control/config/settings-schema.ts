@@ -131,6 +131,13 @@ const journalSchema = z.strictObject({
     unit: 'bytes, or unlimited',
     default: String(2048 * MEBIBYTE),
   }),
+  open_after: setting(seconds(), {
+    description:
+      'A request that takes longer is noted in the journal before its end, so that it is accounted for even if the ' +
+      'process is killed.',
+    unit: 'seconds',
+    default: '5',
+  }),
   on_full: setting(choice(['drop', 'refuse']), {
     description:
       'No room for an event, by max_bytes or on the disk. drop: requests are served, their events are counted in ' +

@@ -45,9 +45,6 @@ export interface Forwarder {
 /** How the answer's length is told to the client. */
 export type AnswerFraming = 'length' | 'chunked' | 'close';
 
-/** A request that takes longer has an `open` line in the journal, beside its event. */
-const LONG_REQUEST_MS = 5_000;
-
 const LAST_CHUNK = '0\r\n\r\n';
 
 /** One request and its answer. `run-request.ts` moves it through its phases; this is what it carries. */
@@ -298,9 +295,10 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
 
   /** Called by the worker's tick: a request that takes long is noted, in case this process does not see its end. */
   noteIfLong(nowMs: number): void {
-    if (this.#isNoted || nowMs - this.startedMs < LONG_REQUEST_MS || !this.recorded) return;
+    const durationMs = nowMs - this.startedMs;
+    if (this.#isNoted || durationMs < this.snapshot.settings.journal.openAfterMs || !this.recorded) return;
     this.#isNoted = true;
-    this.worker.journal.append(openEventLine(this, nowMs - this.startedMs), this.worker.openLines);
+    this.worker.journal.append(openEventLine(this, durationMs), this.worker.openLines);
   }
 
   /** Every request is in exactly one sum (docs/journal.md, "The sum"); `answerError` has counted those it refused. */

@@ -16,7 +16,7 @@ export class JournalMetrics {
     this.opens = registry
       .counter(
         'slipstream_journal_open_lines_total',
-        'Requests that were still running after 5 s, noted in the journal',
+        'Requests that ran for longer than journal.open_after, noted in the journal',
       )
       .cell();
     this.syncFailures = registry
