@@ -307,11 +307,13 @@ export async function startSidecar(options: HarnessOptions): Promise<SidecarHarn
   };
 }
 
+/** Its events; lines that only say that a request goes on are left out. */
 export function readJournal(directory: string): UsageEvent[] {
   return readJournalText(directory)
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as UsageEvent);
+    .map((line) => JSON.parse(line) as UsageEvent)
+    .filter((event) => 'id' in event);
 }
 
 export function readJournalText(directory: string): string {
