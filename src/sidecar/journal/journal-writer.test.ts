@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -19,8 +19,8 @@ interface Journal {
   read(): number[];
 }
 
-function newJournal(t: TestContext, settings: Partial<JournalSettings> = {}): Journal {
-  const directory = mkdtempSync(join(tmpdir(), 'journal-'));
+function newJournal(t: TestContext, settings: Partial<JournalSettings> = {}, given: string | null = null): Journal {
+  const directory = given ?? mkdtempSync(join(tmpdir(), 'journal-'));
   const writer = new JournalWriter({
     directory,
     prefix: 'p',
@@ -60,6 +60,12 @@ function limitFileSize(bytes: number | null): boolean {
   const limit = `--fsize=${bytes === null ? 'unlimited' : bytes}:`;
   return spawnSync('prlimit', ['--pid', String(process.pid), limit]).status === 0;
 }
+
+/** A namespace of its own: nothing stays mounted. */
+const CAN_MOUNT =
+  spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0
+    ? false
+    : 'needs mount(8) of a tmpfs';
 
 const CAN_LIMIT = limitFileSize(null) ? false : 'needs prlimit(1)';
 
@@ -161,6 +167,33 @@ describe('journal', () => {
       journal.writer.flush();
       assert.deepEqual(journal.read(), [0, 1, 102, 103]);
       assert.equal(journal.writer.lines, 4);
+    });
+  });
+
+  describe('on a file system without room', { skip: CAN_MOUNT }, () => {
+    it('ENOSPC: what got whole is kept, the rest dropped and counted; it goes on when there is room', (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'journal-disk-'));
+      assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', folder]).status, 0);
+      t.after(() => {
+        spawnSync('umount', ['-l', folder]); // a segment may still be open
+        rmSync(folder, { recursive: true });
+      });
+      const journal = newJournal(t, {}, join(folder, 'journal'));
+      writeFileSync(join(folder, 'ballast'), Buffer.alloc(8192));
+      for (let n = 0; n < 40; n += 1) {
+        journal.append(5);
+        journal.writer.flush();
+      }
+      assert.match(journal.writer.lastError ?? '', /ENOSPC|short write/);
+      const { dropped } = journal.writer;
+      assert.ok(dropped > 0 && dropped < 200, `${dropped} dropped`);
+      rmSync(join(folder, 'ballast'));
+      journal.append(5);
+      journal.writer.flush();
+      assert.equal(journal.writer.dropped, dropped);
+      const said = [...journal.stored.keys()].filter((n) => journal.stored[n]);
+      assert.deepEqual(journal.read(), said);
+      assert.equal(journal.writer.lines, said.length);
     });
   });
 

@@ -16,6 +16,8 @@ describe('where writes are made', () => {
     const pace = new WritePace();
     for (let at = 0; at < 10_000; at += 10) pace.noteInPlace(at, at + 2);
     assert.equal(pace.isPooled, false);
+    for (let at = 20_000; at < 20_200; at += 0.05) pace.noteInPlace(at, at + 0.04);
+    assert.equal(pace.isPooled, false, 'however many there are');
   });
 
   it('in the pool after one long write, or many that add up within a window', () => {
