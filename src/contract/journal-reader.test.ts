@@ -29,7 +29,7 @@ const EVENT: UsageEvent = {
   status: 200,
   error: null,
   aborted: null,
-  attempts: [{ deployment: 'd-1', status: 200, error: null, durationMs: 11 }],
+  attempts: [{ deployment: 'd-1', status: 200, error: null, durationMs: 11, usage: null }],
   usage: { inputTokens: 1, outputTokens: 2, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
   usageSource: 'reported',
   requestBytes: 100,
