@@ -1,5 +1,5 @@
-import type { BoundListenerSpec, ListenerSpec } from '../contract/listener.ts';
 import type { SharedState } from '../sidecar/worker/shared-state.ts';
+import type { BoundListenerSpec, ConfiguredListener, TlsWishes } from '../contract/listener.ts';
 import type { LogFormat, LogLevel } from '../runtime/logger.ts';
 
 /** The configuration, or what the demo's starter had to say about it, is at fault (EX_CONFIG of sysexits.h). */
@@ -43,7 +43,10 @@ export interface ConfiguredProcesses {
   readonly host: string | null;
   readonly port: number | null;
   /** Of `slipstream.listen`; null: that says nothing. */
-  readonly listeners: readonly ListenerSpec[] | null;
+  readonly listeners: readonly ConfiguredListener[] | null;
+  readonly tls: TlsWishes;
+  /** Where a listener does not say. */
+  readonly proxyProtocol: boolean;
   readonly sidecar: boolean;
   /** Null where nothing is said. */
   readonly threads: number | null;

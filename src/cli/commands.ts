@@ -21,9 +21,21 @@ const PORT: FlagSpec = {
 };
 const LISTEN: FlagSpec = {
   value: 'ADDRESSES',
-  help: 'All places to listen on, with commas between: host:port, [::]:4000, unix:/run/slipstream.sock, systemd',
+  help: 'All places to listen on, with commas between: host:port, https://[::]:4443, unix:/run/slipstream.sock, systemd',
   env: ['SLIPSTREAM_LISTEN'],
   byDefault: 'what --host and --port say',
+};
+const TLS_CERT: FlagSpec = {
+  value: 'FILE',
+  help: 'PEM file with the certificate; turns TLS on',
+  aliases: ['ssl_certfile_path'],
+  env: ['SLIPSTREAM_TLS_CERT_FILE', 'SSL_CERTFILE_PATH'],
+};
+const TLS_KEY: FlagSpec = {
+  value: 'FILE',
+  help: "PEM file with the certificate's private key",
+  aliases: ['ssl_keyfile_path'],
+  env: ['SLIPSTREAM_TLS_KEY_FILE', 'SSL_KEYFILE_PATH'],
 };
 const DATA_DIR: FlagSpec = {
   value: 'DIR',
@@ -80,6 +92,8 @@ export const START_COMMAND: CommandSpec = {
     host: HOST,
     port: PORT,
     listen: LISTEN,
+    'tls-cert': TLS_CERT,
+    'tls-key': TLS_KEY,
     'data-dir': DATA_DIR,
     threads: THREADS,
     'no-sidecar': {
@@ -126,6 +140,8 @@ export const SIDECAR_COMMAND: CommandSpec = {
     host: { ...HOST, byDefault: '0.0.0.0' },
     port: PORT,
     listen: LISTEN,
+    'tls-cert': TLS_CERT,
+    'tls-key': TLS_KEY,
     'data-dir': DATA_DIR,
     'control-socket': CONTROL_SOCKET,
     'admin-socket': ADMIN_SOCKET,

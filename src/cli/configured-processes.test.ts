@@ -51,6 +51,8 @@ it('does not wait for a configuration that leaves all three alone', async () => 
       host: null,
       port: 4000,
       listeners: null,
+      tls: { certFile: null, keyFile: null, caFile: null, clientAuth: null, minVersion: 'TLSv1.2' },
+      proxyProtocol: false,
       sidecar: true,
       threads: null,
     });

@@ -7,7 +7,7 @@ import type { Environment } from './start-settings.ts';
  * quoted key.
  */
 const SECTION = /slipstream|\\[xuU]/;
-const SETTING = /\b(?:listen|host|port|sidecar)\b|\\[xuU]/;
+const SETTING = /\b(?:listen|host|port|sidecar|tls|proxy_protocol)\b|\\[xuU]/;
 /** Or it leaves the matter to another file, or to variables. */
 const ELSEWHERE = /\b(?:include|environment_variables)\b/;
 
@@ -29,22 +29,26 @@ export async function readConfiguredProcesses(
   configPath: string,
   env: Environment,
 ): Promise<ConfiguredProcesses | null> {
-  const [{ loadConfigSource }, { Findings }, { resolveSettings }, { compileListeners }] = await Promise.all([
-    import('../control/config/config-source.ts'),
-    import('../control/config/findings.ts'),
-    import('../control/config/resolve-settings.ts'),
-    import('../control/config/compile-listeners.ts'),
-  ]);
+  const [{ loadConfigSource }, { Findings }, { resolveSettings }, { compileListeners, compileTls }] = await Promise.all(
+    [
+      import('../control/config/config-source.ts'),
+      import('../control/config/findings.ts'),
+      import('../control/config/resolve-settings.ts'),
+      import('../control/config/compile-listeners.ts'),
+    ],
+  );
   const findings = new Findings();
   const source = loadConfigSource(configPath, env, findings);
   const { values, list } = resolveSettings(source, {}, findings);
-  const listeners = compileListeners(source.root, values.port, findings);
+  const listeners = compileListeners(source.root, values, findings);
   if (findings.errors.length > 0) return null;
   const isSet = list.some(({ path, origin }) => path === 'threads' && origin.source !== 'default');
   return {
     host: values.host,
     port: values.port,
     listeners,
+    tls: compileTls(values),
+    proxyProtocol: values.proxy_protocol,
     sidecar: values.sidecar,
     threads: isSet ? values.threads : null,
   };

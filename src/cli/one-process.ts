@@ -42,7 +42,10 @@ export async function runOneProcess(options: OneProcessOptions): Promise<number>
       logger.warn('second signal: stopping at once', { signal });
       process.exit(1);
     },
-    onReload: () => void planes?.control.reload(),
+    onReload: () => {
+      planes?.sidecar.reloadCertificates();
+      void planes?.control.reload();
+    },
   });
   let planes: Planes | null = null;
   let stopCommands: () => void = () => undefined;
@@ -85,7 +88,7 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
     adminSocketPath: directory.adminSocketPath,
   };
   const configured = await configuredProcesses(options);
-  const { specs, inherited } = resolveListeners(settings, configured, configPath === null);
+  const { specs, inherited } = await resolveListeners(settings, configured, configPath === null);
   // A port that is taken is known before anything is started.
   const bound = await bindListeners(specs, inherited);
   // One process, one thread: the request path is the same code on this very loop. More only where someone asks for it.

@@ -45,8 +45,10 @@ class SidecarChild {
       case 'stop':
         void this.#finish();
         return;
-      case 'start-control':
       case 'reload':
+        this.#running?.reloadCertificates();
+        return;
+      case 'start-control':
         return; // the control plane's
       default:
         message satisfies never;

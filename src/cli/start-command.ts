@@ -86,10 +86,8 @@ async function superviseIn(
 
 /** Waiting for the configuration costs some hundred milliseconds: only when it may decide something. */
 function awaits(settings: StartSettings, planes: readonly ChildName[]): boolean {
-  const { configPath, listen, host, port, sidecar } = settings;
-  if (configPath === null || planes.length < 2) return false;
-  const isSettled = (listen !== null || (host !== null && port !== null)) && sidecar !== null;
-  return !isSettled && mayConfigureProcesses(configPath);
+  const { configPath } = settings;
+  return configPath !== null && planes.length > 1 && mayConfigureProcesses(configPath);
 }
 
 function runHere(

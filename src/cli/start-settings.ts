@@ -1,5 +1,11 @@
 import { resolve } from 'node:path';
-import { type ListenAddress, parseListenAddress } from '../contract/listener.ts';
+import {
+  CLIENT_AUTH,
+  type ListenAddress,
+  parseListenAddress,
+  TLS_VERSIONS,
+  type TlsWishes,
+} from '../contract/listener.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from '../runtime/logger.ts';
 import type { LogSettings } from './child-messages.ts';
 import { choiceFlag, type CommandSpec, integerFlag, type ParsedCommand, usageError } from './command-line.ts';
@@ -12,6 +18,8 @@ export interface StartSettings {
   readonly configPath: string | null;
   /** Wins over host and port. */
   readonly listen: readonly ListenAddress[] | null;
+  readonly tls: TlsWishes;
+  readonly proxyProtocol: boolean | null;
   readonly host: string | null;
   readonly port: number | null;
   readonly dataDirectory: string;
@@ -57,6 +65,8 @@ export function resolveStartSettings(
   return {
     configPath: path('config'),
     listen: listenAddresses(command, given('listen')),
+    tls: tlsWishes(command, given, env),
+    proxyProtocol: proxyProtocol(command, env),
     host: given('host')?.text ?? null,
     port: integer('port', 0, 65_535),
     dataDirectory: path('data-dir') ?? resolve('data'),
@@ -79,6 +89,31 @@ export function refuseOpenDemo(command: CommandSpec, settings: StartSettings): v
     command,
     `the demo listens on ${DEMO_HOST} only, not on ${JSON.stringify(open)}; give a configuration with --config FILE`,
   );
+}
+
+/** The rest of `slipstream.tls` has only variables: a sidecar that is started apart reads no configuration. */
+function tlsWishes(command: CommandSpec, given: (flag: string) => Given | null, env: Environment): TlsWishes {
+  const path = (text: string | undefined): string | null => (text === undefined || text === '' ? null : resolve(text));
+  const variable = <Choice extends string>(name: string, choices: readonly Choice[], prefix = ''): Choice | null => {
+    const text = env[name];
+    if (text === undefined || text === '') return null;
+    const found = choices.find((choice) => [choice, choice.slice(prefix.length)].includes(text));
+    return found ?? choiceFlag(command, { name, text }, choices);
+  };
+  return {
+    certFile: path(given('tls-cert')?.text),
+    keyFile: path(given('tls-key')?.text),
+    caFile: path(env['SLIPSTREAM_TLS_CA_FILE']),
+    clientAuth: variable('SLIPSTREAM_TLS_CLIENT_AUTH', CLIENT_AUTH),
+    minVersion: variable('SLIPSTREAM_TLS_MIN_VERSION', TLS_VERSIONS, 'TLSv'),
+  };
+}
+
+function proxyProtocol(command: CommandSpec, env: Environment): boolean | null {
+  const text = env['SLIPSTREAM_PROXY_PROTOCOL'];
+  if (text === undefined || text === '') return null;
+  const choice = choiceFlag(command, { name: 'SLIPSTREAM_PROXY_PROTOCOL', text }, ['true', 'false', 'on', 'off']);
+  return choice === 'true' || choice === 'on';
 }
 
 /** One address, or several with commas between them. */

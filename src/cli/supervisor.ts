@@ -95,7 +95,10 @@ class Supervisor {
         this.#stop({ type: 'stopped', exitCode: 0 });
       },
       onForce: (signal) => this.#force(signal),
-      onReload: () => this.#children.get('control')?.send({ type: 'reload' }),
+      // The control plane reads its configuration again, the sidecar its certificates.
+      onReload: () => {
+        for (const child of this.#children.values()) child.send({ type: 'reload' });
+      },
     });
     let stopCommands: () => void = () => undefined;
     try {
@@ -117,7 +120,7 @@ class Supervisor {
 
   async #bind(configured: ConfiguredProcesses | null): Promise<void> {
     if (!this.#children.has('sidecar')) return;
-    const { specs, inherited } = resolveListeners(this.#options.settings, configured, this.#isDemo());
+    const { specs, inherited } = await resolveListeners(this.#options.settings, configured, this.#isDemo());
     const bound = await bindListeners(specs, inherited);
     if (this.#isStopping) for (const listener of bound) listener.close();
     else this.#listeners = bound;

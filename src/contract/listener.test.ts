@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseListenAddress } from './listener.ts';
 
-const tcp = (host: string, port: number, isTls = false) => ({ target: { type: 'tcp', host, port }, isTls });
+const tcp = (host: string, port: number, scheme: string | null = null) => ({
+  target: { type: 'tcp', host, port },
+  scheme,
+});
 
 describe('parseListenAddress', () => {
   const good: [string, object][] = [
@@ -13,12 +16,12 @@ describe('parseListenAddress', () => {
     [':8080', tcp('0.0.0.0', 8080)],
     ['8080', tcp('0.0.0.0', 8080)],
     ['gateway.example:0', tcp('gateway.example', 0)],
-    ['http://127.0.0.1:4000/', tcp('127.0.0.1', 4000)],
-    ['https://[::]:4443', tcp('::', 4443, true)],
-    ['unix:/run/s.sock', { target: { type: 'unix', path: '/run/s.sock', mode: 0o660 }, isTls: false }],
-    ['unix:///run/s.sock', { target: { type: 'unix', path: '/run/s.sock', mode: 0o660 }, isTls: false }],
-    ['systemd', { target: { type: 'systemd', name: null }, isTls: false }],
-    ['systemd:web', { target: { type: 'systemd', name: 'web' }, isTls: false }],
+    ['http://127.0.0.1:4000/', tcp('127.0.0.1', 4000, 'http')],
+    ['https://[::]:4443', tcp('::', 4443, 'https')],
+    ['unix:/run/s.sock', { target: { type: 'unix', path: '/run/s.sock', mode: 0o660 }, scheme: null }],
+    ['unix:///run/s.sock', { target: { type: 'unix', path: '/run/s.sock', mode: 0o660 }, scheme: null }],
+    ['systemd', { target: { type: 'systemd', name: null }, scheme: null }],
+    ['systemd:web', { target: { type: 'systemd', name: 'web' }, scheme: null }],
   ];
   for (const [written, expected] of good) {
     it(`reads ${written}`, () => assert.deepEqual(parseListenAddress(written, 4000), expected));

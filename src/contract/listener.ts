@@ -17,6 +17,43 @@ export type ClientAuth = (typeof CLIENT_AUTH)[number];
 export const TLS_VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
+/** TLS as far as some part of the settings says something about it; null = nothing. */
+export interface TlsWishes {
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+  readonly caFile: string | null;
+  readonly clientAuth: ClientAuth | null;
+  readonly minVersion: TlsVersion | null;
+}
+
+export const NO_TLS_WISHES: TlsWishes = Object.freeze({
+  certFile: null,
+  keyFile: null,
+  caFile: null,
+  clientAuth: null,
+  minVersion: null,
+});
+
+/** Where `first` says nothing, `second` counts. */
+export function mergeTlsWishes(first: TlsWishes, second: TlsWishes): TlsWishes {
+  return {
+    certFile: first.certFile ?? second.certFile,
+    keyFile: first.keyFile ?? second.keyFile,
+    caFile: first.caFile ?? second.caFile,
+    clientAuth: first.clientAuth ?? second.clientAuth,
+    minVersion: first.minVersion ?? second.minVersion,
+  };
+}
+
+/** With the defaults: TLS 1.2; client certificates are required where their authorities are named. @returns what lacks, in words. */
+export function completeTls({ certFile, keyFile, caFile, clientAuth, minVersion }: TlsWishes): ListenerTls | string {
+  if (certFile === null) return 'TLS needs tls.cert_file';
+  if (keyFile === null) return 'TLS needs tls.key_file';
+  const auth = clientAuth ?? (caFile === null ? 'none' : 'required');
+  if (auth !== 'none' && caFile === null) return `tls.client_auth: ${auth} needs tls.ca_file`;
+  return { certFile, keyFile, caFile, clientAuth: auth, minVersion: minVersion ?? 'TLSv1.2' };
+}
+
 /** Where clients connect. */
 export type ListenTarget =
   /** `host`: an address or a name; port 0 = any free one. */
@@ -35,6 +72,13 @@ export interface ListenerSpec {
   readonly proxyProtocol: boolean;
 }
 
+/** The same as far as a configuration says it; `tls` null: plain, `proxyProtocol` null: as the default is. */
+export interface ConfiguredListener {
+  readonly target: ListenTarget;
+  readonly tls: TlsWishes | null;
+  readonly proxyProtocol: boolean | null;
+}
+
 /** A listener as the sidecar gets it: bound by the supervisor, or by the one process that does everything. */
 export interface BoundListenerSpec extends Omit<ListenerSpec, 'target'> {
   /** For people: `0.0.0.0:4000`, `unix:/run/slipstream.sock`. */
@@ -50,7 +94,8 @@ const MAX_SOCKET_PATH_BYTES = 103;
 /** An address as people write it. */
 export interface ListenAddress {
   readonly target: ListenTarget;
-  readonly isTls: boolean;
+  /** Null: it does not say. */
+  readonly scheme: 'http' | 'https' | null;
 }
 
 /**
@@ -61,22 +106,21 @@ export interface ListenAddress {
  */
 export function parseListenAddress(written: string, defaultPort: number): ListenAddress | string {
   const text = written.trim();
-  const scheme = /^(https?):\/\//i.exec(text)?.[1]?.toLowerCase() ?? null;
-  const isTls = scheme === 'https';
+  const scheme = (/^(https?):\/\//i.exec(text)?.[1]?.toLowerCase() as 'http' | 'https' | undefined) ?? null;
   const rest = scheme === null ? text : text.slice(scheme.length + 3).replace(/\/$/, '');
   if (scheme === null && /^[a-z]+:\/\//i.test(text) && !text.startsWith('unix:'))
     return 'only http:// and https:// are served';
   if (rest.startsWith('unix:')) {
     const path = rest.slice('unix:'.length).replace(/^\/\/(?=\/)/, '');
     const target = unixTarget(path, DEFAULT_SOCKET_MODE);
-    return typeof target === 'string' ? target : { target, isTls };
+    return typeof target === 'string' ? target : { target, scheme };
   }
   if (rest === 'systemd' || rest.startsWith('systemd:')) {
     const name = rest.slice('systemd:'.length);
-    return { target: { type: 'systemd', name: name === '' ? null : name }, isTls };
+    return { target: { type: 'systemd', name: name === '' ? null : name }, scheme };
   }
   const target = tcpTarget(rest, defaultPort);
-  return typeof target === 'string' ? target : { target, isTls };
+  return typeof target === 'string' ? target : { target, scheme };
 }
 
 function unixTarget(path: string, mode: number): ListenTarget | string {

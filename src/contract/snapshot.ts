@@ -181,6 +181,12 @@ export interface SidecarSettings {
   /** Extra header that carries the key, lower case; null = none. */
   readonly keyHeaderName: string | null;
   readonly metricsRequireKey: boolean;
+  readonly clientAddress: {
+    /** Addresses, CIDR blocks, `unix`: whose X-Forwarded-For is believed. Empty: nobody's. */
+    readonly trustedProxies: readonly string[];
+    /** The client's address stands in usage events. */
+    readonly record: boolean;
+  };
   readonly journal: JournalSettings;
 }
 

@@ -21,6 +21,12 @@ export const TIMEOUTS = {
     'request head complete',
     'the wait between requests (clientIdleMs)',
   ),
+  clientHandshakeMs: timeout(
+    10_000,
+    'connection accepted on a listener with TLS or PROXY protocol',
+    'PROXY header read and TLS handshake done',
+    'the first request (clientHeadMs)',
+  ),
   clientBodyIdleMs: timeout(
     60_000,
     'head complete, and each body byte received',

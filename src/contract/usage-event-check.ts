@@ -54,6 +54,7 @@ const COMMON = {
   firstByteMs: orNull(isAmount),
   traceId: orNull(hex(32)),
   spanId: orNull(hex(16)),
+  client: orNull(isText),
   key: isKey,
   user: orNull(isText),
   team: orNull(isText),

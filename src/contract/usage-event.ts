@@ -34,6 +34,8 @@ export interface UsageEvent {
   /** From a valid `traceparent`, else null: the trace, and the caller's span in it. */
   readonly traceId: string | null;
   readonly spanId: string | null;
+  /** The client's address; null where it is not recorded, and for Unix sockets. */
+  readonly client: string | null;
   /** Hex SHA-256 of the key; `master` for the master key. */
   readonly key: string;
   readonly user: string | null;
@@ -71,6 +73,7 @@ export interface OpenEvent extends Pick<
   | 'at'
   | 'traceId'
   | 'spanId'
+  | 'client'
   | 'key'
   | 'user'
   | 'team'

@@ -3,6 +3,7 @@ import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
 import { modelSource } from '../domain/request/body-edits.ts';
 import { mergeCounts, NO_COUNTS, type ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
+import { TrustedProxies } from '../domain/network/trusted-proxies.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
@@ -76,6 +77,8 @@ export interface CompiledSnapshot {
   /** A group of this deployment alone, for a fallback that names it by its id. */
   readonly singleGroup: (deployment: CompiledDeployment) => CompiledGroup;
   readonly masterKeyHash: Buffer | null;
+  /** Whose X-Forwarded-For is believed; null: nobody's. */
+  readonly trustedProxies: TrustedProxies | null;
   /** For connections accepted from now on. */
   readonly parserLimits: ParserLimits;
 }
@@ -142,6 +145,7 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: Las
     aliases: snapshot.aliases,
     deployments,
     singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, compile),
+    trustedProxies: compileTrustedProxies(snapshot.settings),
     masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
     parserLimits: Object.freeze({
       ...DEFAULT_LIMITS,
@@ -149,6 +153,10 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: Las
       maxHeaders: snapshot.settings.limits.maxHeaders,
     }),
   });
+}
+
+function compileTrustedProxies({ clientAddress }: SidecarSettings): TrustedProxies | null {
+  return clientAddress.trustedProxies.length === 0 ? null : new TrustedProxies(clientAddress.trustedProxies);
 }
 
 /** Alias, exact name, then wildcards from the most specific. */

@@ -15,6 +15,7 @@ import { Listeners, type SidecarListener } from './listeners.ts';
 import { ResponseLog } from './local/response-log.ts';
 import { loadNodeId, readPersistedState } from './sidecar-files.ts';
 import type { SharedState } from './worker/shared-state.ts';
+import { Certificates } from './tls/certificates.ts';
 import { WorkerSet } from './worker/worker-set.ts';
 
 /** A sidecar that starts waits so long for the control plane before it serves by what it had last. */
@@ -47,6 +48,8 @@ export interface RunningSidecar {
   readonly ports: readonly number[];
   /** A configuration is there and connections are accepted. */
   readonly ready: Promise<void>;
+  /** Reads the files of TLS listeners again, for connections that come from now on. */
+  reloadCertificates(): void;
   /** Readiness false and `connection: close` on every answer; resolves when `shutdownDelayMs` is over. */
   beginDrain(): Promise<void>;
   /** Stops accepting, lets requests in progress finish within `drainMs`, closes everything. */
@@ -75,6 +78,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly #responses: ResponseLog;
   readonly #listeners: Listeners;
   readonly #claim: ProcessClaim;
+  readonly #certificates: Certificates;
   readonly #workers: WorkerSet;
   readonly #keys: KeyFeed;
   #snapshot: Snapshot | null = null;
@@ -100,6 +104,13 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       },
       lookupTimeoutMs: () => this.#snapshot?.settings.timeouts.authLookupMs ?? TIMEOUTS.authLookupMs.defaultMs,
     });
+    this.#certificates = new Certificates(
+      options.listeners,
+      (listener, certificate) => {
+        this.#workers.setCertificate(listener, certificate);
+      },
+      options.logger,
+    );
     const onConnection = this.#workers.accept.bind(this.#workers);
     this.#listeners = new Listeners(options.listeners, onConnection, options.logger);
     this.ready = new Promise((resolve) => {
@@ -165,6 +176,10 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     }
   }
 
+  reloadCertificates(): void {
+    this.#certificates.reload();
+  }
+
   async beginDrain(): Promise<void> {
     this.#workers.beginDrain();
     const delayMs = this.#snapshot?.settings.timeouts.shutdownDelayMs ?? 0;
@@ -195,6 +210,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   async #closeAll(unusedMs: number, isHandedOver: boolean): Promise<void> {
     const drainMs = this.#snapshot?.settings.timeouts.drainMs ?? TIMEOUTS.drainMs.defaultMs;
     await this.#workers.finishDrain({ drainMs, unusedMs, isHandedOver });
+    this.#certificates.close();
     this.#link.close();
     this.#keys.close();
     this.#responses.close();
@@ -204,7 +220,9 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   #newWorkerSet(): WorkerSet {
     const { dataDirectory, adminSocketPath, listeners, logger, heartbeatIntervalMs } = this.#options;
     return new WorkerSet({
-      listeners,
+      // Without their sockets, which no message to a thread can carry.
+      listeners: listeners.map(({ name, isUnix, tls, proxyProtocol }) => ({ name, isUnix, tls, proxyProtocol })),
+      certificates: () => this.#certificates.current,
       logger,
       heartbeatIntervalMs: heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       adminSocketPath,

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { makeCertificate } from '../../src/cli/mock/certificate-maker.ts';
 import { startMock } from '../../src/cli/mock/mock-server.ts';
 import { chatBytes } from '../support/flow-support.ts';
 import { ask, RawClient } from '../support/raw-client.ts';
@@ -14,6 +17,8 @@ import {
   SlipstreamProcess,
   writeConfig,
 } from '../supervisor/slipstream-process.ts';
+
+const authority = makeCertificate({ name: 'authority', isAuthority: true });
 
 let mock: Awaited<ReturnType<typeof startMock>>;
 before(async () => {
@@ -43,7 +48,7 @@ async function chatOver(client: RawClient): Promise<number> {
 const portIn = (url: string | undefined): number => Number(/:(\d+)$/.exec(url ?? '')?.[1] ?? 0);
 
 for (const mode of [[], ['--no-sidecar']]) {
-  describe(mode.length === 0 ? 'two processes' : 'one process', { concurrency: 2 }, () => {
+  describe(mode.length === 0 ? 'two processes' : 'one process', { concurrency: 3 }, () => {
     it('listens where slipstream.listen says, and takes its Unix socket away at the end', async (t) => {
       const directory = makeDirectory(t);
       const path = join(directory, 'gateway.sock');
@@ -68,6 +73,35 @@ for (const mode of [[], ['--no-sidecar']]) {
       await gateway.says(new RegExp(`ready: unix:${path}`));
       assert.equal(await chatOver(new RawClient(connect(path))), 200);
       assert.equal(await gateway.stop(), 0);
+    });
+
+    it("serves HTTPS by LiteLLM's flags, takes a new certificate on SIGHUP, and shows its key to nobody", async (t) => {
+      const directory = makeDirectory(t);
+      const [certFile, keyFile] = [join(directory, 'server.crt'), join(directory, 'server.key')];
+      const write = (name: string): void => {
+        const { certPem, keyPem } = makeCertificate({ name, altNames: ['127.0.0.1'], issuer: authority });
+        writeFileSync(certFile, certPem);
+        writeFileSync(keyFile, keyPem);
+      };
+      const subject = async (port: number): Promise<string> => {
+        const socket = connectTls({ port, host: '127.0.0.1', ca: authority.certPem });
+        await once(socket, 'secureConnect');
+        const { subject: found } = socket.getPeerCertificate();
+        assert.equal(await chatOver(new RawClient(socket)), 200);
+        return String(found.CN);
+      };
+      write('first');
+      const flags = ['--ssl_certfile_path', certFile, '--ssl_keyfile_path', keyFile];
+      const args = [...mode, '--host', '127.0.0.1', '--port', '0', ...flags];
+      const gateway = start(t, directory, { args });
+      const port = portIn((await gateway.says(/ is ready: (https:\S+)/))[1]);
+      assert.equal(await subject(port), 'first');
+      write('second');
+      gateway.child.kill('SIGHUP');
+      await gateway.says(/certificate taken into use/);
+      assert.equal(await subject(port), 'second');
+      assert.equal(await gateway.stop(), 0);
+      assert.doesNotMatch(gateway.stdout + gateway.stderr, /PRIVATE|BEGIN/);
     });
 
     const hasActivator = spawnSync('systemd-socket-activate', ['--version']).status === 0;
@@ -99,6 +133,23 @@ it('a killed sidecar is followed by one on the same sockets, with no connection 
   const clients = [new RawClient(port), new RawClient(connect(path))];
   for (const client of clients) assert.equal(await chatOver(client), 200);
   assert.equal(await gateway.stop(), 0);
+});
+
+describe('TLS that can not be had is one line and exit 1', { concurrency: 2 }, () => {
+  const table: [string, string, RegExp][] = [
+    ['a missing key', 'tls: { cert_file: /none.crt }', /TLS needs tls\.key_file/],
+    ['a missing file', 'tls: { cert_file: /none.crt, key_file: /none.key }', /TLS: cannot read \/none\.crt \(ENOENT\)/],
+    ['https:// without a certificate', 'listen: ["https://127.0.0.1:0"]', /TLS needs tls\.cert_file/],
+  ];
+  for (const [name, setting, reason] of table) {
+    it(name, async (t) => {
+      const gateway = start(t, makeDirectory(t), { yaml: `slipstream: { ${setting} }\n` });
+      assert.equal((await gateway.exited).code, 1);
+      const lines = gateway.stderr.split('\n').filter((line) => line.startsWith('slipstream:'));
+      assert.equal(lines.length, 1, gateway.stderr);
+      assert.match(lines[0] ?? '', reason);
+    });
+  }
 });
 
 it('an address that is taken is one line and exit 1', async (t) => {

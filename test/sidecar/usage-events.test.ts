@@ -95,6 +95,7 @@ describe('the event of a request', () => {
       id: reply.header('x-slipstream-call-id'),
       traceId: '0af7651916cd43dd8448eb211c80319c',
       spanId: 'b7ad6b7169203331',
+      client: '127.0.0.1',
       key: sha256(TEST_KEY),
       user: 'u "1"',
       team: 't-1',

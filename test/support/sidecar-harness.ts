@@ -142,6 +142,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
       masterKeyHash: sha256(MASTER_KEY),
       keyHeaderName: null,
       metricsRequireKey: true,
+      clientAddress: { trustedProxies: [], record: true },
       journal: DEFAULT_JOURNAL_SETTINGS,
       ...settings,
     },

@@ -53,7 +53,7 @@ export function compileConfig(
   const masterKey = checkMasterKey(settings.values, findings);
   const context: CompileContext = { source, settings: settings.values, pemFiles: new PemFiles(), findings };
   // The processes take these at start; here it only counts what is wrong with them.
-  compileListeners(source.root, settings.values.port, findings);
+  compileListeners(source.root, settings.values, findings);
   const drafts = compileModelList(context);
   const deployments = finishDeployments(drafts, context);
   const masterKeyHash = masterKey === null ? null : hashKey(masterKey);
@@ -162,6 +162,10 @@ function sidecarSettings(
     masterKeyHash,
     keyHeaderName: settings.key_header_name?.toLowerCase() ?? null,
     metricsRequireKey: settings.metrics_require_key,
+    clientAddress: {
+      trustedProxies: settings.use_x_forwarded_for ? (settings.trusted_proxies ?? []) : [],
+      record: settings.record_client_address,
+    },
     journal: {
       maxSegmentBytes: settings.journal.max_segment_bytes,
       fsyncIntervalMs: settings.journal.fsync_interval,

@@ -178,7 +178,7 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...unsupported(
       NO_JWT,
       `enable_jwt_auth litellm_jwtauth enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allowed_ips
-       use_x_forwarded_for allowed_routes public_routes admin_only_routes enforced_params service_account_settings
+       allowed_routes public_routes admin_only_routes enforced_params service_account_settings
        enforce_user_param user_header_name user_header_mappings reject_clientside_metadata_tags`,
     ),
     ...unsupported('references are read from the environment only', 'key_management_system key_management_settings'),

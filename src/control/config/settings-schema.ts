@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/timeouts.ts';
+import { isTrustedProxyEntry } from '../../domain/network/trusted-proxies.ts';
 import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
-import { listenerSchema } from './listener-schema.ts';
+import { listenerSchema, tlsSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import {
@@ -15,6 +16,7 @@ import {
   seconds,
   secondsOrNever,
   text,
+  texts,
 } from './value-schemas.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -279,6 +281,12 @@ const healthChecksSchema = z.strictObject({
   prompt: setting(text(), { description: 'What a chat model is asked.', default: 'Reply with OK.' }),
 });
 
+/** In a variable with commas between. */
+const proxyList = (): z.ZodType<readonly string[]> =>
+  texts()
+    .transform((entries) => entries.flatMap((entry) => entry.split(',').map((part) => part.trim())))
+    .refine((entries) => entries.every(isTrustedProxyEntry), 'must be addresses, CIDR blocks or `unix`');
+
 /** The section `slipstream:`, and where else each of its settings may come from. */
 export const slipstreamSchema = z.strictObject({
   sidecar: setting(flag(), {
@@ -364,6 +372,26 @@ export const slipstreamSchema = z.strictObject({
     litellm: ['litellm_settings.ssl_certificate'],
   }),
   routing: routingSchema,
+  tls: tlsSchema,
+  proxy_protocol: setting(flag(), {
+    description: 'Connections begin with a PROXY protocol header, on listeners that do not say otherwise.',
+    default: 'false',
+  }),
+  trusted_proxies: setting(proxyList(), {
+    description:
+      'Addresses and CIDR blocks of proxies whose X-Forwarded-For is believed, and `unix` for those that come over a ' +
+      'Unix socket. The right-most address that is not in the list is the client.',
+    default: null,
+  }),
+  use_x_forwarded_for: setting(flag(), {
+    description: 'false: X-Forwarded-For is not believed, whoever sends it.',
+    default: 'true',
+    litellm: ['general_settings.use_x_forwarded_for'],
+  }),
+  record_client_address: setting(flag(), {
+    description: "The client's address stands in usage events.",
+    default: 'true',
+  }),
   timeouts: timeoutsSchema,
   limits: limitsSchema,
   journal: journalSchema,
@@ -391,7 +419,11 @@ type NullableLimits = Readonly<Omit<z.output<typeof limitsSchema>, 'max_in_fligh
 };
 
 /** A setting whose default is "none" may be null. */
-type Nullable<T> = Readonly<Omit<T, 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>> & {
+type Nullable<T> = Readonly<
+  Omit<T, 'tls' | 'trusted_proxies' | 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>
+> & {
+  readonly tls: Readonly<{ [Key in keyof z.output<typeof tlsSchema>]: z.output<typeof tlsSchema>[Key] | null }>;
+  readonly trusted_proxies: readonly string[] | null;
   readonly host: string | null;
   readonly master_key: string | null;
   readonly key_header_name: string | null;

@@ -22,7 +22,8 @@ export function adoptSocket(
 ): Socket | null {
   const holder = accepted as unknown as Partial<WithHandle>;
   const handle = holder._handle;
-  if (handle === undefined || handle === null) return null;
+  // Of TLS the handle is not the whole connection; and what has been read from a socket stays with it.
+  if (handle === undefined || handle === null || 'encrypted' in accepted || accepted.bytesRead > 0) return null;
   holder._handle = null;
   const options = {
     handle,

@@ -7,6 +7,7 @@ import type { TimeoutName } from '../../contract/timeouts.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { REQUEST_KEYS } from '../../domain/request/request-fields.ts';
 import type { ParserLimits } from '../../http1/limits.ts';
+import type { TrustedProxies } from '../../domain/network/trusted-proxies.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
 import { RequestParser } from '../../http1/request-parser.ts';
 import { checkDeadlines } from '../exchange/check-deadlines.ts';
@@ -43,6 +44,12 @@ export class DownstreamConnection implements ClientSocketOwner {
   readonly parser: RequestParser;
   readonly replies: ReplyReaders = new ReplyReaders();
   exchange: Exchange | null = null;
+  /** The socket's peer, or whom a load balancer named by PROXY protocol; canonical; null for a Unix socket. */
+  peerAddress: string | null = null;
+  /** What X-Forwarded-For said last on this connection, by whose rules it was read, and what came of it. */
+  forwardedFor: string | null = null;
+  forwardedBy: TrustedProxies | null = null;
+  forwardedClient: string | null = null;
   /** Monotonic ms at which the bytes being worked on were delivered. */
   deliveredMs: number;
   /** Monotonic ms; Infinity = nothing of the client's is waited for. */
@@ -126,7 +133,7 @@ export class DownstreamConnection implements ClientSocketOwner {
     if (this.#gone) return;
     if (exchange.aborted !== null) {
       // To a client that takes our FIN for the end of the answer, only a RST says that it is not.
-      if (exchange.committed && exchange.framing === 'close') this.socket.resetAndDestroy();
+      if (exchange.committed && exchange.framing === 'close') this.#reset();
       else this.destroy();
     } else if (!keepAlive || this.#closing) {
       this.#close();
@@ -156,6 +163,13 @@ export class DownstreamConnection implements ClientSocketOwner {
   /** No request is being worked on and none has begun to arrive: closing now loses nothing. */
   get isIdle(): boolean {
     return this.exchange === null && this.#input.bytes === null && this.parser.isIdle();
+  }
+
+  /** TLS says by a missing close_notify that an answer is cut off (RFC 8446 §6.1); Unix sockets can't say it. */
+  #reset(): void {
+    const canReset = this.socket.remoteFamily !== undefined && !('encrypted' in this.socket);
+    if (canReset) this.socket.resetAndDestroy();
+    else this.destroy();
   }
 
   destroy(): void {

@@ -4,6 +4,7 @@ import { gatewayError, type GatewayError } from '../../domain/errors/gateway-err
 import { digestOf } from '../keys/key-store.ts';
 import { MASTER_KEY, type ResolvedKey } from '../keys/resolved-key.ts';
 import type { KeyWaiter } from '../worker/worker-context.ts';
+import { clientAddress } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 import { readKey } from './read-key.ts';
 
@@ -46,7 +47,7 @@ function lookUp(exchange: Exchange, digest: string, onResolved: (result: 'ok' | 
   const { worker } = exchange;
   if (!worker.controlConnected) return unresolved();
   if (worker.keys.complete) return unknownKey();
-  const address = exchange.connection.socket.remoteAddress ?? '';
+  const address = clientAddress(exchange) ?? '';
   const waitSeconds = worker.lookupLimiter.waitSeconds(address, performance.now());
   if (waitSeconds > 0) {
     return {

@@ -3,6 +3,7 @@ import { readTraceParent } from '../../domain/request/trace-parent.ts';
 import { estimateUsage } from '../../domain/usage/estimate-usage.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import { HeaderId } from '../../http1/header-id.ts';
+import { clientPart } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
@@ -42,7 +43,7 @@ function who(exchange: Exchange): string {
   const endpoint =
     route.kind === 'llm' ? route.endpoint.name : route.kind === 'realtime' ? 'realtime' : 'responses_by_id';
   return (
-    `${trace(exchange)},${exchange.key!.eventPart}` +
+    `${trace(exchange)}${clientPart(exchange)},${exchange.key!.eventPart}` +
     `,"endpoint":"${endpoint}","model":${text(exchange.model)},${group === null ? '"group":null' : group.eventPart}` +
     `,${deployment === null ? '"deployment":null,"provider":null' : deployment.eventPart}` +
     `,"upstreamModel":${text(exchange.upstreamModel)},"stream":${exchange.stream}`

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import type { Certificate } from '../tls/certificates.ts';
 import { Worker, type WorkerOptions } from './worker.ts';
 import type { Drain, WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
@@ -35,8 +36,12 @@ export class LocalWorker implements WorkerHandle {
     return this.#worker.connectionCount;
   }
 
-  accept(socket: Socket): void {
-    this.#worker.accept(socket);
+  accept(socket: Socket, listener: number): void {
+    this.#worker.accept(socket, listener);
+  }
+
+  setCertificate(listener: number, certificate: Certificate): void {
+    this.#worker.setCertificate(listener, certificate);
   }
 
   applySnapshot(snapshot: Snapshot): void {

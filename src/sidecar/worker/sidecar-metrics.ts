@@ -1,5 +1,6 @@
 import { ENDPOINT_NAMES } from '../../domain/endpoints.ts';
 import type { CounterCell, GaugeCell, HistogramCell, MetricsRegistry } from '../../runtime/metrics-registry.ts';
+import { TURNED_AWAY_REASONS, type TurnedAwayReason } from '../downstream/arrivals.ts';
 import type { CompiledDeployment, CompiledGroup, CompiledSnapshot } from '../compiled-snapshot.ts';
 
 const DURATION_BOUNDS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -33,6 +34,7 @@ export class SidecarMetrics {
   readonly journalDropped: CounterCell;
   readonly clientGone: CounterCell;
   readonly retriesRefused: CounterCell;
+  readonly turnedAway: Readonly<Record<TurnedAwayReason, CounterCell>>;
 
   readonly #registry: MetricsRegistry;
   readonly #durations: ReadonlyMap<string, HistogramCell>;
@@ -94,6 +96,14 @@ export class SidecarMetrics {
         'Times that a failing deployment was passed over for want of retry budget',
       )
       .cell();
+    const turnedAway = registry.counter(
+      'slipstream_connections_turned_away_total',
+      'Connections dropped before their first request: bad PROXY header, failed or late handshake',
+      ['reason'],
+    );
+    this.turnedAway = Object.fromEntries(
+      TURNED_AWAY_REASONS.map((reason) => [reason, turnedAway.cell(reason)]),
+    ) as Record<TurnedAwayReason, CounterCell>;
     const duration = registry.histogram(
       'slipstream_request_duration_seconds',
       'Head complete to last byte of the answer',

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Worker as Thread } from 'node:worker_threads';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import type { Certificate } from '../tls/certificates.ts';
 import { HeartbeatMonitor } from '../../runtime/heartbeat.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsReader } from '../../runtime/metrics-reader.ts';
@@ -79,12 +80,16 @@ export class ThreadWorker implements WorkerHandle {
     void this.#thread.terminate();
   }
 
-  accept(socket: Socket): void {
+  accept(socket: Socket, listener: number): void {
     // Counted here already, so that a burst of connections spreads before the worker has seen the first of them.
     Atomics.add(this.#options.data.shared.connectionCounts, this.index, 1);
-    const message: ToWorker = { type: 'socket', socket };
+    const message: ToWorker = { type: 'socket', socket, listener };
     // Node 26 moves a connected, unread socket to another thread when it stands in the transfer list.
     this.#thread.postMessage(message, [socket]);
+  }
+
+  setCertificate(listener: number, certificate: Certificate): void {
+    this.#tell({ type: 'certificate', listener, certificate });
   }
 
   applySnapshot(snapshot: Snapshot): void {

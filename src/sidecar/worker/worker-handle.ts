@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import type { Certificate } from '../tls/certificates.ts';
 
 /** How connections end when nothing new is accepted any more. */
 export interface Drain {
@@ -17,7 +18,9 @@ export interface WorkerHandle {
   readonly connectionCount: number;
   /** It may hang: others are to be preferred. */
   readonly isSuspect: boolean;
-  accept(socket: Socket): void;
+  /** Takes an accepted, unread socket of the listener with that number. */
+  accept(socket: Socket, listener: number): void;
+  setCertificate(listener: number, certificate: Certificate): void;
   applySnapshot(snapshot: Snapshot): void;
   loadKeys(shared: Uint8Array<SharedArrayBuffer>, sequence: number, complete: boolean): void;
   changeKeys(message: KeyChangesMessage): void;

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import type { BoundListenerSpec } from '../../contract/listener.ts';
+import type { Certificate } from '../tls/certificates.ts';
 import type { MetricRegistration } from '../../runtime/metrics-registry.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { Drain } from './worker-handle.ts';
@@ -8,6 +10,7 @@ import type { Drain } from './worker-handle.ts';
 /** What a worker thread is started with. */
 export interface WorkerThreadData {
   readonly index: number;
+  readonly listeners: readonly BoundListenerSpec[];
   readonly adminSocketPath: string;
   readonly journalDirectory: string;
   readonly journalPrefix: string;
@@ -16,7 +19,8 @@ export interface WorkerThreadData {
 }
 
 export type ToWorker =
-  | { readonly type: 'socket'; readonly socket: Socket }
+  | { readonly type: 'socket'; readonly socket: Socket; readonly listener: number }
+  | { readonly type: 'certificate'; readonly listener: number; readonly certificate: Certificate }
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   | {
       readonly type: 'keys';

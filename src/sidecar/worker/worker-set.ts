@@ -9,6 +9,7 @@ import { startSpaceScan } from '../journal/space-scan.ts';
 import { RestartPolicy } from '../../runtime/restart-policy.ts';
 import type { ResponseLog } from '../local/response-log.ts';
 import { HealthGauges } from '../routing/health-gauges.ts';
+import type { Certificate, Certificates } from '../tls/certificates.ts';
 import { LocalWorker } from './local-worker.ts';
 import { exportShared, importShared, type SharedState } from './shared-state.ts';
 import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
@@ -22,6 +23,8 @@ const MAX_WAITING = 4_096;
 export interface WorkerSetOptions {
   /** Where sockets come from, by number. */
   readonly listeners: readonly BoundListenerSpec[];
+  /** Those in use now, for a worker that has just been made. */
+  readonly certificates: () => Certificates['current'];
   readonly logger: Logger;
   readonly heartbeatIntervalMs: number;
   readonly adminSocketPath: string;
@@ -103,7 +106,7 @@ export class WorkerSet implements WorkerEvents {
   accept(socket: Socket, listener: number): void {
     const unixWorker = this.#unixWorker;
     if (unixWorker !== null && this.#options.listeners[listener]!.isUnix) {
-      unixWorker.accept(socket);
+      unixWorker.accept(socket, listener);
       return;
     }
     let best: WorkerHandle | null = null;
@@ -111,7 +114,11 @@ export class WorkerSet implements WorkerEvents {
       if (worker !== unixWorker && (best === null || isBetter(worker, best))) best = worker;
     }
     if (best === null) this.#keep(socket, listener);
-    else best.accept(socket);
+    else best.accept(socket, listener);
+  }
+
+  setCertificate(listener: number, certificate: Certificate): void {
+    for (const worker of this.all) worker.setCertificate(listener, certificate);
   }
 
   applySnapshot(snapshot: Snapshot): void {
@@ -189,6 +196,7 @@ export class WorkerSet implements WorkerEvents {
 
   #prepare(worker: WorkerHandle, snapshot: Snapshot, remembered: ReturnType<ResponseLog['load']>): void {
     this.#options.giveKeys(worker);
+    for (const [listener, certificate] of this.#options.certificates()) worker.setCertificate(listener, certificate);
     worker.setControlConnected(this.#controlConnected);
     for (const { responseId, deploymentId, owner } of remembered) worker.addResponse(responseId, deploymentId, owner);
     worker.applySnapshot(snapshot);
@@ -224,12 +232,13 @@ export class WorkerSet implements WorkerEvents {
 
   #workerPlaces(
     index: number,
-  ): Pick<WorkerOptions, 'adminSocketPath' | 'journalDirectory' | 'journalPrefix' | 'shared'> {
+  ): Pick<WorkerOptions, 'listeners' | 'adminSocketPath' | 'journalDirectory' | 'journalPrefix' | 'shared'> {
     this.#started += 1;
     invariant(this.#shared !== null, 'memory is made before the first worker');
-    const { adminSocketPath, journalDirectory, journalPrefix } = this.#options;
+    const { listeners, adminSocketPath, journalDirectory, journalPrefix } = this.#options;
     return {
       shared: { ...this.#shared, workerIndex: index },
+      listeners,
       adminSocketPath,
       journalDirectory,
       // The start number keeps a replaced worker from writing to its predecessor's segments.

@@ -44,6 +44,7 @@ const worker = new Worker({
       tell({ type: 'metrics', registrations });
     },
   }),
+  listeners: data.listeners,
   adminSocketPath: data.adminSocketPath,
   journalDirectory: data.journalDirectory,
   journalPrefix: data.journalPrefix,
@@ -53,7 +54,10 @@ const worker = new Worker({
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'socket':
-      worker.accept(message.socket);
+      worker.accept(message.socket, message.listener);
+      return;
+    case 'certificate':
+      worker.setCertificate(message.listener, message.certificate);
       return;
     case 'snapshot':
       tell({

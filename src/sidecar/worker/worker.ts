@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { KeyAnswerMessage, KeyChangesMessage } from '../../contract/control-messages.ts';
+import type { BoundListenerSpec } from '../../contract/listener.ts';
 import { DEFAULT_JOURNAL_SETTINGS, type Snapshot } from '../../contract/snapshot.ts';
 import { TIMEOUTS } from '../../contract/timeouts.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../../http1/limits.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import { compileSnapshot, type CompiledSnapshot } from '../compiled-snapshot.ts';
+import { Arrivals, type TurnedAwayReason } from '../downstream/arrivals.ts';
+import { peerAddress } from '../downstream/peer-address.ts';
 import { DownstreamConnection } from '../downstream/downstream-connection.ts';
 import { BlockPool } from '../exchange/block-pool.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -24,6 +27,7 @@ import { Admission } from '../overload/admission.ts';
 import { DeploymentLoad } from '../routing/deployment-load.ts';
 import { DeploymentHealth } from '../routing/deployment-health.ts';
 import { healthReporter } from '../routing/health-reporter.ts';
+import type { Certificate } from '../tls/certificates.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -38,6 +42,8 @@ const TICK_MS = 100;
 
 export interface WorkerOptions {
   readonly host: WorkerHost;
+  /** Where sockets come from, by number. */
+  readonly listeners: readonly BoundListenerSpec[];
   readonly logger: Logger;
   readonly registry: MetricsRegistry;
   readonly adminSocketPath: string;
@@ -75,6 +81,7 @@ export class Worker implements WorkerContext {
   readonly #pools: UpstreamPools;
   readonly #adminOrigin: ReturnType<typeof adminOrigin>;
   readonly #connections = new Set<DownstreamConnection>();
+  readonly #arrivals: Arrivals;
   readonly #ticker: NodeJS.Timeout;
   readonly #onGone: (connection: DownstreamConnection) => void;
   #tickedMs: number;
@@ -112,26 +119,41 @@ export class Worker implements WorkerContext {
     this.#onGone = (connection) => {
       this.#connections.delete(connection);
       this.metrics.connections.add(-1);
-      this.host.connectionsChanged(this.#connections.size);
-      if (this.#connections.size === 0) this.#drained?.();
+      this.#onCountChanged();
     };
+    this.#arrivals = new Arrivals(options.listeners, {
+      onArrived: (socket, address) => {
+        this.#connect(socket, address);
+      },
+      onTurnedAway: (reason) => {
+        this.#onTurnedAway(reason);
+      },
+    });
     this.#tickedMs = performance.now();
     this.#ticker = setInterval(() => {
       this.#onInterval();
     }, TICK_MS);
   }
 
+  /** Those on their way to be one included. */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#arrivals.size;
   }
 
-  /** Takes an accepted, unread socket. */
-  accept(socket: Socket): void {
-    const connection = new DownstreamConnection(socket, this, parserLimits(this.snapshot), this.#onGone);
-    this.#connections.add(connection);
-    this.metrics.connections.add(1);
-    this.host.connectionsChanged(this.#connections.size);
-    connection.socket.resume();
+  /** Takes an accepted, unread socket of the listener with that number. */
+  accept(socket: Socket, listener: number): void {
+    if (!this.#arrivals.concerns(listener)) {
+      this.#connect(socket, null);
+      return;
+    }
+    const timeoutMs = this.snapshot?.settings.timeouts.clientHandshakeMs ?? TIMEOUTS.clientHandshakeMs.defaultMs;
+    this.#arrivals.accept(socket, listener, performance.now() + timeoutMs);
+    this.host.connectionsChanged(this.connectionCount);
+  }
+
+  /** For connections that come from now on. */
+  setCertificate(listener: number, certificate: Certificate): void {
+    this.#arrivals.setCertificate(listener, certificate);
   }
 
   /** Requests that come from now on use `snapshot`; those in progress keep the one they began with. Answers ms blocked. */
@@ -187,6 +209,7 @@ export class Worker implements WorkerContext {
         }
         this.journal.flush();
         for (const connection of this.#connections) connection.destroy();
+        this.#arrivals.turnAllAway();
       }, drainMs);
       this.#drained = () => {
         clearTimeout(deadline);
@@ -194,7 +217,7 @@ export class Worker implements WorkerContext {
         this.#stop(resolve);
       };
       this.#closeUnused(performance.now());
-      if (this.#connections.size === 0) this.#drained();
+      if (this.connectionCount === 0) this.#drained();
     });
   }
 
@@ -202,6 +225,26 @@ export class Worker implements WorkerContext {
     this.#logger.error('a request failed inside the gateway; its connection was dropped', {
       error: error instanceof Error ? error.stack : String(error),
     });
+  }
+
+  /** @param address the client's, if a load balancer told it. */
+  #connect(socket: Socket, address: string | null): void {
+    const connection = new DownstreamConnection(socket, this, parserLimits(this.snapshot), this.#onGone);
+    connection.peerAddress = address ?? peerAddress(connection.socket);
+    this.#connections.add(connection);
+    this.metrics.connections.add(1);
+    this.host.connectionsChanged(this.connectionCount);
+    connection.socket.resume();
+  }
+
+  #onTurnedAway(reason: TurnedAwayReason): void {
+    this.metrics.turnedAway[reason].add(1);
+    this.#onCountChanged();
+  }
+
+  #onCountChanged(): void {
+    this.host.connectionsChanged(this.connectionCount);
+    if (this.connectionCount === 0) this.#drained?.();
   }
 
   #closeUnused(nowMs: number): void {
@@ -233,6 +276,7 @@ export class Worker implements WorkerContext {
   #tick(nowMs: number): void {
     this.load.tick(Date.now());
     for (const connection of this.#connections) connection.onTick(nowMs);
+    this.#arrivals.onTick(nowMs);
     this.admission.tick(nowMs);
     this.#pools.tick(nowMs);
     this.journal.tick(nowMs);
