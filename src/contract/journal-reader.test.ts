@@ -16,6 +16,7 @@ const EVENT: UsageEvent = {
   overheadUs: 80,
   traceId: '0af7651916cd43dd8448eb211c80319c',
   spanId: 'b7ad6b7169203331',
+  client: '192.0.2.1',
   key: 'a'.repeat(64),
   user: 'ü "1"',
   team: null,
