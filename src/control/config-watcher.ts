@@ -4,8 +4,11 @@ import { type SourceFile, stampOf } from './config/config-source.ts';
 
 /** An editor writes in several steps: a change counts when nothing more has happened for this long. */
 const SETTLE_MS = 100;
-/** Network and container file systems may report nothing: look from time to time all the same. */
-const POLL_MS = 2000;
+/**
+ * Network and container file systems may report nothing, nor does the directory of a link whose target changes: look from
+ * time to time all the same, often enough that a change is in force within a second.
+ */
+const POLL_MS = 500;
 
 /**
  * Tells when one of some files has changed, been replaced or appeared. Directories are watched, not files: editors,

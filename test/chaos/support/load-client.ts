@@ -42,6 +42,8 @@ export interface Outcome {
   readonly callId: string | null;
   /** `x-slipstream-error` or null. */
   readonly errorName: string | null;
+  /** `x-echo-x-config-version`: which configuration the request was served by, where a scenario looks at that. */
+  readonly configVersion: number | null;
   /** Monotonic ms. */
   readonly startedMs: number;
   readonly endedMs: number;
@@ -218,6 +220,7 @@ export class LoadClient {
     this.#request = null;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const { head, status } = this.#reader;
+    const version = /\r\nx-echo-x-config-version: (\d+)/.exec(head)?.[1];
     const socket = this.#socket;
     if (!keepsConnection && socket !== null) {
       this.#socket = null;
@@ -232,6 +235,7 @@ export class LoadClient {
       status,
       callId: /\r\nx-slipstream-call-id: (\S+)/.exec(head)?.[1] ?? null,
       errorName: /\r\nx-slipstream-error: (\S+)/.exec(head)?.[1] ?? null,
+      configVersion: version === undefined ? null : Number(version),
       startedMs: request.startedMs,
       endedMs: performance.now(),
       detail,
