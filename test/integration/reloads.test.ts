@@ -68,12 +68,9 @@ describe('reloads under load', { timeout: 60_000 }, () => {
       seen,
       clients.map(() => [0, 1, 2, 3]),
     );
-    const segments = readdirSync(join(gateway.dataDirectory, 'journal')).map(parseSegmentName);
-    assert.deepEqual(
-      [...new Set(segments.map((segment) => segment?.worker))].toSorted(),
-      [0, 1],
-      'both threads served',
-    );
+    const names = readdirSync(join(gateway.dataDirectory, 'journal'));
+    const workers = new Set(names.map((name) => parseSegmentName(name)?.worker));
+    assert.ok(workers.has(0) && workers.has(1), 'both threads served');
     for (const client of clients) client.close();
     assert.equal(await gateway.stop(), 0);
   });
