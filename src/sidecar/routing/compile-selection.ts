@@ -39,7 +39,7 @@ export function strategyOf(routing: RoutingSettings, groupName: string): Strateg
 export function compileLoad(deploymentId: string, strategy: StrategySpec, load: DeploymentLoad): LoadedDeployment {
   const asksLatency = strategy.name === 'latency-based-routing' || strategy.name === 'power-of-two';
   return {
-    loadRow: load.rowOf(deploymentId),
+    ...load.placeOf(deploymentId),
     latencyTtlMs: asksLatency ? strategy.latencyTtlMs : 0,
     tracksUsage: strategy.name === 'usage-based-routing',
   };

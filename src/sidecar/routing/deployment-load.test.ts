@@ -22,23 +22,22 @@ beforeEach(() => {
   memory = newSharedMemory(2);
   one = loadOf(0);
   other = loadOf(1);
-  assert.equal(other.rowOf('d'), one.rowOf('d'));
-  deployment = { loadRow: one.rowOf('d'), latencyTtlMs: 60_000, tracksUsage: true };
+  deployment = { ...one.placeOf('d'), latencyTtlMs: 60_000, tracksUsage: true };
 });
 
 describe('rows', () => {
   it('are found by name by every worker', () => {
-    assert.equal(other.rowOf('d'), deployment.loadRow);
-    assert.notEqual(one.rowOf('e'), deployment.loadRow);
+    assert.equal(other.placeOf('d').loadRow, deployment.loadRow);
+    assert.notEqual(one.placeOf('e').loadRow, deployment.loadRow);
   });
 
   it('run out into one that is shared, which still counts', () => {
     const rows = new Set<number>();
-    for (let n = 0; n < 9000; n += 1) rows.add(one.rowOf(`deployment ${n}`));
+    for (let n = 0; n < 9000; n += 1) rows.add(one.placeOf(`deployment ${n}`).loadRow);
     assert.equal(rows.size, 8192, '8,191 beside `d`, and the shared one');
-    const late = { ...deployment, loadRow: one.rowOf('deployment 8999') };
+    const late = { ...deployment, ...one.placeOf('deployment 8999') };
     one.started(late);
-    assert.equal(other.inFlight(other.rowOf('deployment 8999')), 1);
+    assert.equal(other.inFlight(other.placeOf('deployment 8999').loadRow), 1);
     one.ended(late);
     assert.equal(other.inFlight(late.loadRow), 0);
   });
@@ -120,7 +119,7 @@ describe('latency', () => {
     assert.equal(latency(false), 10);
     one.completed(deployment, 200, 1);
     assert.ok(latency(false) < 11, String(latency(false)));
-    const other = { ...deployment, loadRow: one.rowOf('embeddings') };
+    const other = { ...deployment, ...one.placeOf('embeddings') };
     one.completed(other, 30, 0);
     assert.equal(one.latency(other, false), 30, 'per request where no tokens are reported');
   });

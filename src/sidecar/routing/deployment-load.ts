@@ -66,9 +66,15 @@ export function clearInFlight({ counts }: DeploymentLoadMemory, workerIndex: num
   for (let at = IN_FLIGHT; at < REGION; at += COUNTS) region[at] = 0;
 }
 
-/** What of a deployment decides how it is counted; compiled deployments satisfy it. */
-export interface LoadedDeployment {
+/** Where a deployment is counted; found by its id at snapshot build. */
+export interface LoadPlace {
   readonly loadRow: number;
+  /** Of this worker, for /metrics. */
+  readonly inFlightGauge: GaugeCell;
+}
+
+/** What of a deployment decides how it is counted; compiled deployments satisfy it. */
+export interface LoadedDeployment extends LoadPlace {
   /** How long a latency counts, ms; 0 = this group's strategy does not ask for latencies. */
   readonly latencyTtlMs: number;
   /** This group's strategy asks for the tokens and requests of the minute. */
@@ -87,8 +93,7 @@ export class DeploymentLoad {
   /** First cell of this worker's own region. */
   readonly #own: number;
   readonly #metrics: SidecarMetrics;
-  readonly #known = new Map<string, number>();
-  readonly #gauges: GaugeCell[] = [];
+  readonly #known = new Map<string, LoadPlace>();
 
   constructor(shared: SharedMemory, metrics: SidecarMetrics, unixMs: number) {
     const { ids, averages, counts } = shared.deploymentLoad;
@@ -106,31 +111,34 @@ export class DeploymentLoad {
     this.#minute = Math.floor(unixMs / MINUTE_MS);
   }
 
-  /** The row of a deployment; at snapshot build. */
-  rowOf(deploymentId: string): number {
+  /** Where a deployment is counted: the same place for each worker and every snapshot. */
+  placeOf(deploymentId: string): LoadPlace {
     const known = this.#known.get(deploymentId);
     if (known !== undefined) return known;
     const claimed = this.#rows.claim(rowId(hash('sha256', `deployment:${deploymentId}`, 'hex')));
-    const row = claimed === -1 ? SHARED_ROW : claimed;
-    this.#known.set(deploymentId, row);
-    this.#gauges[row] ??= this.#metrics.deploymentInFlight(row === SHARED_ROW ? OTHER_LABEL : deploymentId);
-    return row;
+    const isShared = claimed === -1;
+    const place = Object.freeze({
+      loadRow: isShared ? SHARED_ROW : claimed,
+      inFlightGauge: this.#metrics.deploymentInFlight(isShared ? OTHER_LABEL : deploymentId),
+    });
+    this.#known.set(deploymentId, place);
+    return place;
   }
 
   /** An attempt begins. Every call is followed by exactly one of `ended`. */
-  started({ loadRow, tracksUsage }: LoadedDeployment): void {
+  started({ loadRow, inFlightGauge, tracksUsage }: LoadedDeployment): void {
     const at = this.#own + loadRow * COUNTS;
     this.#counts[at + IN_FLIGHT]! += 1;
-    this.#gauges[loadRow]!.add(1);
+    inFlightGauge.add(1);
     if (!tracksUsage) return;
     this.#openMinute(at);
     this.#counts[at + REQUESTS]! += 1;
   }
 
   /** An attempt is over, whatever its end. */
-  ended({ loadRow }: LoadedDeployment): void {
+  ended({ loadRow, inFlightGauge }: LoadPlace): void {
     this.#counts[this.#own + loadRow * COUNTS + IN_FLIGHT]! -= 1;
-    this.#gauges[loadRow]!.add(-1);
+    inFlightGauge.add(-1);
   }
 
   /** The first event of a stream has come, so many ms after its attempt began. */
