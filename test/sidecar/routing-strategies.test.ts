@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker as Thread } from 'node:worker_threads';
 import type { StrategySpec } from '../../src/contract/snapshot.ts';
 import type { RoutingStrategy } from '../../src/domain/routing/routing-strategy.ts';
 import { chatBytes, startFlow } from '../support/flow-support.ts';
-import { RawClient, type RawReply } from '../support/raw-client.ts';
+import { eventually, RawClient, type RawReply } from '../support/raw-client.ts';
 import { jsonReply, sse } from '../support/scripted-upstream.ts';
 import { ROUTING, type SidecarHarness } from '../support/sidecar-harness.ts';
 import { ThreeUpstreams } from '../support/three-upstreams.ts';
@@ -106,18 +107,25 @@ describe('least-busy', () => {
     assert.deepEqual(upstreams.counts, [0, 2, 2]);
   });
 
-  it('counts over all worker threads', async () => {
-    const threaded = await startFlow(
-      upstreams.deployments('busy'),
-      {},
-      { settings: { threads: 2, routing: { ...ROUTING, strategy: { ...ROUTING.strategy, name: 'least-busy' } } } },
-    );
+  it('counts over all worker threads; what a thread that ended had in progress is over', async () => {
+    const threads: Thread[] = [];
+    const onWorker = (thread: Thread): void => void threads.push(thread);
+    process.on('worker', onWorker);
+    const strategy: StrategySpec = { ...ROUTING.strategy, name: 'least-busy' };
+    const settings = { threads: 2, routing: { ...ROUTING, strategy } };
+    const threaded = await startFlow(upstreams.deployments('busy'), {}, { settings });
     try {
       // Every connection goes to the thread with the fewest: six held ones lie on both.
       for (let n = 0; n < 6; n += 1) await upstreams.hold(threaded.port, 'busy');
       assert.deepEqual(upstreams.counts, [2, 2, 2]);
-      await upstreams.release();
+      await upstreams.release(1);
+      for (const thread of threads.slice()) await thread.terminate();
+      await eventually(() => threads.length === 4, 'others take their places');
+      for (let n = 0; n < 3; n += 1) await upstreams.hold(threaded.port, 'busy');
+      assert.deepEqual(upstreams.counts, [3, 3, 3]);
     } finally {
+      process.off('worker', onWorker);
+      upstreams.forget();
       await threaded.stop();
     }
   });

@@ -62,6 +62,12 @@ export class ThreeUpstreams {
     await eventually(() => waiting() === open, 'the answers are there');
   }
 
+  /** What is held back will never be answered. */
+  forget(): void {
+    for (const replies of this.held) replies.length = 0;
+    for (const client of this.#clients.splice(0)) client.close();
+  }
+
   stop(): void {
     for (const client of this.#clients) client.close();
     for (const upstream of this.all) upstream.stop();
