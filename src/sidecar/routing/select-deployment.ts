@@ -43,18 +43,21 @@ export function selectDeployment(
   const { deployments, selection } = group;
   const allowed = selection.tags === null ? null : allowedByTags(exchange, group);
   if (selection.tags !== null && allowed === null) return null;
-  candidates.clear();
+  const places = candidates.reserve(deployments.length);
+  let count = 0;
   let order = 0;
   for (let place = 0; place < deployments.length; place += 1) {
     const deployment = deployments[place]!;
-    if (candidates.count > 0 && deployment.order !== order) break;
+    if (count > 0 && deployment.order !== order) break;
     if (allowed !== null && allowed[place] === 0) continue;
     if (isExcluded(exchange, deployment)) continue;
     order = deployment.order;
-    candidates.add(place);
+    places[count] = place;
+    count += 1;
   }
-  if (candidates.count === 0) return null;
-  if (candidates.count === 1) return deployments[candidates.places[0]!]!;
+  if (count === 0) return null;
+  if (count === 1) return deployments[places[0]!]!;
+  candidates.count = count;
   const tied = selection.affinity === null ? -1 : chooseByAffinity(exchange, group, selection.affinity);
   return deployments[tied === -1 ? chooseByStrategy(exchange, group) : tied]!;
 }

@@ -11,13 +11,18 @@ export class Candidates {
     this.count = 0;
   }
 
-  add(place: number): void {
-    if (this.count === this.places.length) {
-      const larger = new Int32Array(2 * this.places.length);
+  /** Room for so many; who fills it sets `count`. */
+  reserve(size: number): Int32Array {
+    if (this.places.length < size) {
+      const larger = new Int32Array(2 * size);
       larger.set(this.places);
       this.places = larger;
     }
-    this.places[this.count] = place;
+    return this.places;
+  }
+
+  add(place: number): void {
+    this.reserve(this.count + 1)[this.count] = place;
     this.count += 1;
   }
 }
