@@ -119,9 +119,9 @@ export class SoakLedger {
   }
 
   #readLine(line: string): void {
-    const event = JSON.parse(line) as { id: string; traceId: string | null; status?: number };
-    // What only says that a request is under way has no status.
-    if (event.status === undefined) return;
+    if (line === '') return; // what a full disk is tried with
+    const event = JSON.parse(line) as { id: string; traceId: string | null; open?: string };
+    if (event.open !== undefined) return;
     const number = numberOfTrace(this.#runId, event.traceId);
     if (number === null) {
       this.#say(`a line of no request of this run: ${line.slice(0, 100)}`);

@@ -26,6 +26,9 @@ import { WriteProgress } from './write-progress.ts';
 /** A connection that a busy client keeps is used more often than this. */
 export const UNUSED_MS = 500;
 
+/** After an answer that ended with an error event its connection is closed, unless its client uses it within this. */
+const BROKEN_STREAM_IDLE_MS = 2_000;
+
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const NOT_READY: GatewayError = {
   ...gatewayError('not_ready', 'No configuration has arrived yet.'),
@@ -139,7 +142,8 @@ export class DownstreamConnection implements ClientSocketOwner {
       this.#close();
     } else {
       if (!this.#blocked) this.#wait('clientIdleMs', performance.now());
-      if (exchange.closesWhenUnused) this.deadlineMs = Math.min(this.deadlineMs, performance.now() + UNUSED_MS);
+      if (exchange.closesWhenUnused)
+        this.deadlineMs = Math.min(this.deadlineMs, performance.now() + BROKEN_STREAM_IDLE_MS);
       // An idle connection must not keep the 64 KiB alive that its last head was read into.
       this.parser.release();
       this.#run();

@@ -96,6 +96,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   attemptsInGroup = 0;
   /** Times that deployments of this group were asked again which had failed this request. */
   repeats = 0;
+  /** The retry that is waited for is within the budget of its deployment, and counted there. */
+  retryIsReserved = false;
   /** The group that was asked for: its fallbacks count, whatever group serves in the end. */
   requestedGroup: CompiledGroup | null = null;
   /** Those that the request names, null = as configured. */

@@ -384,7 +384,8 @@ export function startAttempt(exchange: Exchange, choice: Choice): void {
   const attempt = new Attempt(exchange, choice);
   const { budget } = choice.deployment.health;
   if (exchange.attemptsInGroup <= 1) budget.onRequest(attempt.startedMs);
-  else budget.onRetry(attempt.startedMs);
+  else if (!exchange.retryIsReserved) budget.onRetry(attempt.startedMs);
+  exchange.retryIsReserved = false;
   exchange.attempt = attempt;
   // What the last attempt had left is not this one's: until it is sent, the pool bounds its wait.
   exchange.attemptDeadlineMs = Infinity;

@@ -78,11 +78,12 @@ function secondsUntilFirst(exchange: Exchange): number {
 
 function nextInGroup(exchange: Exchange, failure: FailureClass, rule: Exclude<AfterFailure, 'relay'>): NextStep | null {
   if (!hasRetriesLeft(exchange, failure, rule)) return null;
-  if (exchange.pinned !== null) return rule === 'again' ? again(exchange, failure) : null;
+  if (exchange.pinned !== null) return rule === 'again' ? again(exchange, failure, exchange.pinned) : null;
   const other = chooseInGroup(exchange, isOut);
   if (other !== null) return other;
-  if (rule === 'again' && exchange.group!.deployments.some((one) => !isBenched(exchange, one))) {
-    return again(exchange, failure);
+  if (rule === 'again') {
+    const fit = exchange.group!.deployments.find((one) => !isBenched(exchange, one));
+    if (fit !== undefined) return again(exchange, failure, fit);
   }
   return chooseLeastBad(exchange);
 }
@@ -98,13 +99,17 @@ function hasRetriesLeft(exchange: Exchange, failure: FailureClass, rule: AfterFa
 }
 
 /** The same deployments again: not at once, since they have just failed. */
-function again(exchange: Exchange, failure: FailureClass): NextStep | null {
+function again(exchange: Exchange, failure: FailureClass, fit: CompiledDeployment): NextStep | null {
   exchange.repeats += 1;
   const { backOff } = exchange.snapshot.settings.failure;
   // Who let the whole timeout pass has had its pause.
   const waitMs = failure === 'timeout' ? backOff.floorMs : backOffMs(exchange.repeats, backOff, Math.random());
   if (performance.now() + waitMs >= exchange.callDeadlineMs) return null;
-  return waitMs > 0 ? { waitMs } : choiceAfterWait(exchange);
+  if (waitMs === 0) return choiceAfterWait(exchange);
+  // Taken now: once the failed answer is let go there is no other for the client, should the budget be used up by then.
+  exchange.retryIsReserved = true;
+  fit.health.budget.onRetry(performance.now());
+  return { waitMs };
 }
 
 function chooseInGroup(
@@ -170,7 +175,7 @@ function isBenched(exchange: Exchange, deployment: CompiledDeployment): boolean 
 }
 
 function isWithinBudget(exchange: Exchange, deployment: CompiledDeployment): boolean {
-  if (exchange.attemptsInGroup === 0) return true;
+  if (exchange.attemptsInGroup === 0 || exchange.retryIsReserved) return true;
   const { ratio, floor } = exchange.snapshot.settings.failure.retryBudget;
   if (deployment.health.budget.allows(performance.now(), ratio, floor)) return true;
   exchange.worker.metrics.retriesRefused.add(1);

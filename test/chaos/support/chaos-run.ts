@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { ask, type RawReply } from '../../support/raw-client.ts';
 import { MASTER_KEY } from '../../support/sidecar-harness.ts';
 import { gatewayYaml, type ModelEntry } from './gateway-yaml.ts';
 import { checkJournal, type LossWindow } from './journal-check.ts';
-import { readJournalLines } from './journal-lines.ts';
+import { readJournalDirectory } from './journal-lines.ts';
 import type { Outcome, RequestPlan } from './load-client.ts';
 import { Load } from './load.ts';
 import { newRunId } from './nonce.ts';
@@ -46,6 +47,7 @@ export interface LoadPlan {
   readonly plan: (number: number) => RequestPlan;
 }
 
+const LAUNCHER = join(import.meta.dirname, '../../../bin/slipstream.js');
 const IN_FLIGHT_PATIENCE_MS = 10_000;
 const RECOVERY_PATIENCE_MS = 30_000;
 
@@ -247,12 +249,20 @@ export class ChaosRun {
     const verdict = checkJournal({
       runId: this.runId,
       outcomes: this.outcomes,
-      journal: readJournalLines(join(this.gateway.dataDirectory, 'journal')),
+      journal: readJournalDirectory(join(this.gateway.dataDirectory, 'journal')),
       kills: this.kills,
       unread: this.unread,
       dropped,
       refusedBeforeAuthentication: this.countersAreWhole ? refused : null,
     });
+    const verified = spawnSync(
+      process.execPath,
+      [LAUNCHER, 'journal', 'verify', '--data-dir', this.gateway.dataDirectory],
+      {
+        encoding: 'utf8',
+      },
+    );
+    this.expect(verified.status === 0, `journal verify: ${verified.stdout}${verified.stderr}`);
     this.#repliesWereMade();
     for (const outcome of this.outcomes.filter(({ ending }) => ending === 'wrong').slice(0, 3)) {
       this.violations.push(`wrong answer to #${outcome.number} ${outcome.plan.model}: ${outcome.detail}`);

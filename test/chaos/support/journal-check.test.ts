@@ -29,7 +29,7 @@ function line(number: number, rest: Partial<UsageEvent> = {}): UsageEvent {
 }
 
 function check(outcomes: readonly Outcome[], events: readonly UsageEvent[], rest: Partial<JournalClaim> = {}): string {
-  const journal = { events, tornLines: 0, malformed: [] };
+  const journal = { events, opens: [], tornLines: 0, malformed: [] };
   const claim = { runId: RUN, outcomes, journal, kills: [], dropped: 0, refusedBeforeAuthentication: 0, ...rest };
   return checkJournal(claim).violations.join('\n');
 }

@@ -78,6 +78,9 @@ export function checkJournal(claim: JournalClaim): JournalVerdict {
   if (counted !== null && counted !== refused) {
     problems.say(`${counted} requests are counted as refused before authentication, ${refused} were answered so`);
   }
+  const ended = new Set(journal.events.map(({ id }) => id));
+  const unended = journal.opens.filter(({ open }) => !ended.has(open)).length;
+  if (unended > inFlightAtKill) problems.say(`${unended} open lines without an end`);
   for (const line of journal.malformed) problems.say(`not an event: ${line}`);
   const journaled = outcomes.filter(({ number }) => byNumber.has(number)).length;
   return { sent, journaled, refused, inFlightAtKill, unread, missing, violations: problems.all() };

@@ -208,7 +208,7 @@ export class LoadClient {
     else if (!request.plan.stream) {
       const isOwn = noncesIn(text).length > 0;
       this.#give(isOwn ? 'complete' : 'wrong', isOwn ? '' : `without its nonce: ${text.slice(0, 80)}`, !closes);
-    } else if (/^data: \{"error"|^event: error/m.test(text)) this.#give('stream-error', '', !closes);
+    } else if (/^data: \{"error"|^event: error/m.test(text)) this.#give('stream-error', ''); // as SDKs do, which stop reading
     else if (hasEnd(text)) this.#give('complete', '', !closes);
     else this.#give('wrong', 'a stream that ends without its last event and without an error', !closes);
   }
