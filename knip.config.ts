@@ -18,7 +18,16 @@ const config: KnipConfig = {
   ],
   project: ['bin/**/*.js', 'src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', '*.config.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true },
-  ignoreBinaries: ['mount', 'openssl', 'prlimit', 'systemd-socket-activate', 'umount', 'unshare'],
+  ignoreBinaries: [
+    'fsfreeze',
+    'losetup',
+    'mount',
+    'openssl',
+    'prlimit',
+    'systemd-socket-activate',
+    'umount',
+    'unshare',
+  ],
   // oxfmt is run by scripts/check.ts by its path.
   ignoreDependencies: ['oxfmt'],
 };

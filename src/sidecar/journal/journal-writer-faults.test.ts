@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ScriptedDisk } from '../../../test/support/scripted-disk.ts';
 import { DEFAULT_JOURNAL_SETTINGS, type JournalSettings } from '../../contract/snapshot.ts';
 import { JournalSpace, newJournalSpaceCells, setBytesOnDisk } from './journal-space.ts';
-import { JournalWriter, MAX_QUEUED_CHARS } from './journal-writer.ts';
+import { JournalWriter, MAX_QUEUED_CHARS, MAX_QUEUED_LINES } from './journal-writer.ts';
 import { WRITE_BUDGET_MS } from './write-pace.ts';
 
 /** A journal on a scripted disk. Its lines are numbered from 0 on; each answer is checked against the files. */
@@ -159,6 +159,21 @@ describe('a slow disk', () => {
     journal.writer.tick(performance.now());
     assert.equal(journal.writer.isRefusing, false);
     assert.ok(process.memoryUsage().arrayBuffers - before < 4 * MAX_QUEUED_CHARS);
+    journal.check();
+  });
+
+  it('that does not keep up with many short lines: refused by their number', async (t) => {
+    const journal = new Journal(t);
+    await journal.makeSlow(50);
+    journal.append(1);
+    journal.writer.flush();
+    journal.append(MAX_QUEUED_LINES, 0);
+    assert.equal(journal.writer.isRefusing, false);
+    journal.append(1);
+    assert.equal(journal.writer.isRefusing, true);
+    await journal.settled();
+    journal.writer.tick(performance.now());
+    assert.equal(journal.writer.isRefusing, false);
     journal.check();
   });
 

@@ -23,8 +23,10 @@ export interface JournalOptions {
   readonly writeSeconds?: { observe(seconds: number): void };
 }
 
-/** Lines that wait for the one before them: beyond this (per worker) new requests are refused, a minute's worth of 200 a second. */
+/** What waits for a write that is under way, per worker. Beyond either of these new requests are refused. */
 export const MAX_QUEUED_CHARS: number = 8 * 1024 * 1024;
+/** With each line its answer waits, of which up to 64 KiB are held. */
+export const MAX_QUEUED_LINES = 4096;
 
 /** While the disk refuses lines, it is asked so often whether it takes some again. */
 const PROBE_INTERVAL_MS = 1_000;
@@ -137,7 +139,7 @@ export class JournalWriter {
     }
     this.#text += line;
     this.#waiters.push(waiter);
-    if (this.#text.length > MAX_QUEUED_CHARS) this.isRefusing = true;
+    if (this.#isBehind) this.isRefusing = true;
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flush);
@@ -175,7 +177,11 @@ export class JournalWriter {
   #look(): void {
     const { maxBytes, onFull } = this.#settings;
     this.isFull = maxBytes !== null && this.#space.totalBytes >= maxBytes;
-    this.isRefusing = this.#text.length > MAX_QUEUED_CHARS || (onFull === 'refuse' && (this.isFull || this.isFailing));
+    this.isRefusing = this.#isBehind || (onFull === 'refuse' && (this.isFull || this.isFailing));
+  }
+
+  get #isBehind(): boolean {
+    return this.#text.length > MAX_QUEUED_CHARS || this.#waiters.length > MAX_QUEUED_LINES;
   }
 
   #begin(data: Uint8Array, waiters: readonly JournalWaiter[]): void {
