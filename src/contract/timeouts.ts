@@ -97,7 +97,7 @@ export const TIMEOUTS = {
   tunnelIdleMs: timeout(
     600_000,
     'a Realtime session opened, and each byte in it',
-    'next byte, from either side',
+    'next byte, from either side; of a side that takes nothing, the other is not heard (clientWriteIdleMs)',
     'the length of the session',
   ),
   upstreamIdleMs: timeout(

@@ -4,6 +4,7 @@ import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '.
 import { modelSource } from '../domain/request/body-edits.ts';
 import { mergeCounts, NO_COUNTS, type ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
 import { TrustedProxies } from '../domain/network/trusted-proxies.ts';
+import { queryNames } from '../domain/request/passed-query.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
@@ -23,6 +24,8 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly modelSource: Bytes;
   /** Per endpoint: request line, host, the deployment's own headers; the client's and content-length follow. */
   readonly heads: Readonly<Record<EndpointName, string>>;
+  /** Lower-case names in its own query, which win over the client's. */
+  readonly ownQueryNames: ReadonlySet<string>;
   /** Host and own headers alone, for requests whose path is only known at run time. */
   readonly headerBlock: string;
   /** By `HeaderId`: does a client header of this kind go to this deployment (`ForwardRule`). */
@@ -242,6 +245,7 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
     isAlone: place.isAlone,
     isWildcard: spec.upstreamModel.includes('*'),
     heads: Object.freeze(heads),
+    ownQueryNames: queryNames(spec.query),
     headerBlock,
     forwards: compileForwards(ownNames, settings),
     ownNames,

@@ -259,7 +259,7 @@ class Attempt implements UpstreamOwner {
   /** After the first event a stream is bounded by its silences, and any other answer by the call as a whole. */
   #boundTheRest(relay: ReplyRelay, nowMs: number): void {
     const { exchange } = this;
-    if (relay.mode === 'events') {
+    if (relay.isEventStream) {
       exchange.callDeadlineMs = Infinity;
       exchange.attemptDeadlineMs = nowMs + exchange.snapshot.settings.timeouts.streamIdleMs;
     } else {

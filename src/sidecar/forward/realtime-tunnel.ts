@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Bytes } from '../../base/bytes.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { classOfStatus, type FailureClass } from '../../domain/routing/failure-class.ts';
+import { passedQuery } from '../../domain/request/passed-query.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
@@ -75,6 +76,8 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   #refused: ReplyRelay | null = null;
   #open = false;
   #over = false;
+  #isClientBlocked = false;
+  #isUpstreamBlocked = false;
 
   constructor(exchange: Exchange, choice: Choice) {
     this.#exchange = exchange;
@@ -135,7 +138,10 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   }
 
   onUpstreamDrain(): void {
-    if (this.#open) this.#exchange.connection.socket.resume();
+    if (!this.#open) return;
+    this.#isUpstreamBlocked = false;
+    this.#exchange.connection.socket.resume();
+    this.#renew();
   }
 
   onUpstreamData(chunk: Bytes): void {
@@ -221,7 +227,9 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     if (early.length > 0) this.#toClient(early);
     if (ahead !== null && ahead.length > 0) this.#toUpstream(ahead);
     socket.on('drain', () => {
+      this.#isClientBlocked = false;
       this.#connection?.resume();
+      this.#renew();
     });
     socket.on('end', () => {
       socket.destroy();
@@ -235,17 +243,31 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
   #toClient(chunk: Bytes): void {
     this.#exchange.responseBytes += chunk.length;
     this.#renew();
-    if (!this.#exchange.connection.socket.write(chunk)) this.#connection?.pause();
+    if (this.#exchange.connection.socket.write(chunk)) return;
+    this.#connection?.pause();
+    this.#boundBlocked();
+    this.#isClientBlocked = true;
   }
 
   #toUpstream(chunk: Bytes): void {
     this.#exchange.body.length += chunk.length;
     this.#renew();
-    if (this.#connection?.write(chunk) === false) this.#exchange.connection.socket.pause();
+    if (this.#connection?.write(chunk) !== false) return;
+    this.#exchange.connection.socket.pause();
+    this.#boundBlocked();
+    this.#isUpstreamBlocked = true;
+  }
+
+  /** Bytes wait for a side that does not take them: traffic the other way does not renew this. */
+  #boundBlocked(): void {
+    if (this.#isClientBlocked || this.#isUpstreamBlocked) return;
+    const exchange = this.#exchange;
+    exchange.attemptDeadlineMs = performance.now() + exchange.snapshot.settings.timeouts.clientWriteIdleMs;
   }
 
   /** A byte went one way or the other. */
   #renew(): void {
+    if (this.#isClientBlocked || this.#isUpstreamBlocked) return;
     const exchange = this.#exchange;
     exchange.attemptDeadlineMs = performance.now() + exchange.snapshot.settings.timeouts.tunnelIdleMs;
   }
@@ -292,9 +314,8 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
 }
 
 function tunnelRequest(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string): string {
-  const query = new URLSearchParams(exchange.head.query);
+  const query = new URLSearchParams(passedQuery(exchange.head.query, deployment.ownQueryNames));
   query.set('model', upstreamModel);
-  query.delete('key');
   return (
     requestLine(deployment.spec, 'GET', `/realtime?${query.toString()}`) +
     deployment.headerBlock +

@@ -28,6 +28,8 @@ type RelayMode =
 export class ReplyRelay {
   readonly mode: RelayMode;
   readonly status: number;
+  /** `text/event-stream`, compressed or not: its silences bound it, not its length. */
+  readonly isEventStream: boolean;
   readonly #exchange: Exchange;
   readonly #providerHeaders: string;
   readonly #contentLength: number;
@@ -56,6 +58,7 @@ export class ReplyRelay {
     const isOk = head.status >= 200 && head.status < 300;
     this.mode = isPlain && shape !== null ? relayMode(head, isOk) : 'raw';
     this.#encoded = !isPlain && isOk && shape !== null ? new EncodedReplyCopy(encoding, head, shape) : null;
+    this.isEventStream = isOk && shape !== null && mediaType(head) === 'text/event-stream';
     this.#replyModel = replyModel(exchange);
     this.#json = this.mode === 'json' ? exchange.connection.replies.json() : null;
     this.#events = this.mode === 'events' ? exchange.connection.replies.stream() : null;

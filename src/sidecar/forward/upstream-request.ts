@@ -1,5 +1,7 @@
 import type { Bytes } from '../../base/bytes.ts';
 import { modelSource, planBodyEdits, type BodyEdit } from '../../domain/request/body-edits.ts';
+import type { EndpointSpec } from '../../domain/endpoints.ts';
+import { passedQuery } from '../../domain/request/passed-query.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { HeaderTable } from '../../http1/header-table.ts';
 import { ForwardRule, requestLine, type CompiledDeployment } from '../compiled-snapshot.ts';
@@ -19,17 +21,30 @@ export function upstreamRequest(exchange: Exchange, deployment: CompiledDeployme
   });
   const parts: Bytes[] = [];
   const length = applyEdits(exchange.body, edits, parts);
-  let head = deployment.heads[endpoint.name] + clientHeaders(exchange.head.headers, deployment);
+  let head = requestHead(endpoint, exchange.head.query, deployment) + clientHeaders(exchange.head.headers, deployment);
   if (exchange.head.headers.find(HeaderId.ContentType) === -1) head += 'content-type: application/json\r\n';
   head += `content-length: ${length}\r\n\r\n`;
   return { head, parts, tail: '' };
+}
+
+function requestHead(endpoint: EndpointSpec, query: string, deployment: CompiledDeployment): string {
+  // Fast case: nearly no request has a query.
+  if (query === '') return deployment.heads[endpoint.name];
+  const target = withQuery(endpoint.upstreamPath, query, deployment);
+  return requestLine(deployment.spec, 'POST', target) + deployment.headerBlock;
+}
+
+/** The client's query goes along, where the deployment has no word of its own. */
+function withQuery(path: string, query: string, deployment: CompiledDeployment): string {
+  const passed = passedQuery(query, deployment.ownQueryNames);
+  return passed === '' ? path : `${path}?${passed}`;
 }
 
 /** A request without a model in its body (`/responses/{id}` and kin): path and body as they came. */
 function plainRequest(exchange: Exchange, deployment: CompiledDeployment): Outgoing {
   const { path, query, method, headers } = exchange.head;
   const rest = path.startsWith('/v1/') ? path.slice(3) : path;
-  const target = query === '' ? rest : `${rest}?${query}`;
+  const target = withQuery(rest, query, deployment);
   let head = requestLine(deployment.spec, method, target) + deployment.headerBlock + clientHeaders(headers, deployment);
   if (exchange.body.length > 0 || method === 'POST') head += `content-length: ${exchange.body.length}\r\n`;
   return { head: `${head}\r\n`, parts: exchange.body.parts, tail: '' };
