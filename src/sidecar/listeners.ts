@@ -1,6 +1,7 @@
 import { type BoundSocket, createServer, type Server, type Socket } from 'node:net';
 import type { BoundListenerSpec } from '../contract/listener.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { DescriptorWatch } from './descriptor-watch.ts';
 
 /** A listener and where its socket is: a descriptor of this process, a bound socket, or an address to bind. */
 export interface SidecarListener extends BoundListenerSpec {
@@ -38,6 +39,7 @@ export class Listeners {
   readonly #listeners: readonly SidecarListener[];
   readonly #servers: readonly Server[];
   readonly #logger: Logger;
+  readonly #descriptors: DescriptorWatch;
   #accepted = 0;
 
   /** @param onConnection gets the socket, unread, and the number of its listener. */
@@ -48,6 +50,7 @@ export class Listeners {
   ) {
     this.#listeners = listeners;
     this.#logger = logger;
+    this.#descriptors = new DescriptorWatch(logger);
     this.#servers = listeners.map((_, index) =>
       createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
         this.#accepted += 1;
@@ -67,6 +70,7 @@ export class Listeners {
   /** @throws {ListenError} for the first that can't; the others are left as they are. */
   async listen(): Promise<void> {
     for (const [index, server] of this.#servers.entries()) await this.#listen(server, index);
+    this.#descriptors.start();
   }
 
   /**
@@ -85,6 +89,7 @@ export class Listeners {
   }
 
   close(): void {
+    this.#descriptors.stop();
     for (const server of this.#servers) server.close();
   }
 

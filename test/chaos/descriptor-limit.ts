@@ -28,6 +28,7 @@ export const scenario: Scenario = {
     });
     // A connection that there was no descriptor for is closed before a byte of it is read.
     run.unread.push({ fromMs, untilMs: performance.now() });
+    run.expect(/out of file descriptors: new/.test(run.gateway.output()), 'nothing is said of it');
     run.expect(run.servingPid() === pid, 'the process that serves was replaced');
     return run.finish({ descriptors: open + 20 });
   },
