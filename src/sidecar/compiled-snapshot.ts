@@ -253,7 +253,7 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
     answerHeaders:
       `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
       `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
-    ...compileLoad(spec.id, strategyOf(settings.routing, spec.groupName), place.load),
+    ...compileLoad(spec, strategyOf(settings.routing, spec.groupName), place.load),
     eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
   });
 }

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker as Thread } from 'node:worker_threads';
-import type { StrategySpec } from '../../src/contract/snapshot.ts';
+import type { DeploymentSpec, StrategySpec } from '../../src/contract/snapshot.ts';
 import type { RoutingStrategy } from '../../src/domain/routing/routing-strategy.ts';
 import { chatBytes, startFlow } from '../support/flow-support.ts';
-import { eventually, RawClient, type RawReply } from '../support/raw-client.ts';
+import { eventually, RawClient, requestBytes, type RawReply } from '../support/raw-client.ts';
 import { jsonReply, sse } from '../support/scripted-upstream.ts';
-import { ROUTING, type SidecarHarness } from '../support/sidecar-harness.ts';
+import { ROUTING, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
 import { ThreeUpstreams } from '../support/three-upstreams.ts';
 
 const price = (picoUsd: number) => ({
@@ -17,6 +17,8 @@ const price = (picoUsd: number) => ({
   cacheReadPicoUsd: null,
   cacheWritePicoUsd: null,
 });
+
+const ANTHROPIC: Partial<DeploymentSpec> = { family: 'anthropic' };
 
 let upstreams: ThreeUpstreams;
 let gateway: SidecarHarness;
@@ -33,7 +35,9 @@ before(async () => {
       ...upstreams.deployments('near'),
       ...upstreams.deployments('streams'),
       ...upstreams.deployments('used'),
+      ...upstreams.deployments('left', [ANTHROPIC, ANTHROPIC, ANTHROPIC]),
       ...upstreams.deployments('limited', [{ rpm: 2 }, { tpm: 40 }, {}]),
+      ...upstreams.deployments('cheapest', [{ price: price(1), rpm: 3 }, { price: price(2) }, {}]),
       ...upstreams.deployments('cheap', [{ price: price(5) }, { price: price(1) }, {}]),
       ...upstreams.deployments('two'),
       ...upstreams.deployments('healthy'),
@@ -50,8 +54,10 @@ before(async () => {
             near: { ...named('latency-based-routing'), latencyBuffer: 1000 },
             streams: named('latency-based-routing'),
             used: named('usage-based-routing'),
+            left: named('usage-based-routing'),
             limited: named('usage-based-routing'),
             cheap: named('cost-based-routing'),
+            cheapest: named('cost-based-routing'),
             two: named('power-of-two'),
             healthy: named('power-of-two'),
           },
@@ -203,6 +209,29 @@ describe('usage-based-routing', () => {
     });
   });
 
+  it('counts what a stream had used that its client left', async () => {
+    await withinOneMinute(async () => {
+      upstreams.all[0]!.script = (_request, reply) => {
+        const start = { type: 'message_start', message: { usage: { input_tokens: 50_000, output_tokens: 1 } } };
+        const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
+        reply.write(`${head}event: message_start\ndata: ${JSON.stringify(start)}\n\n`);
+      };
+      uses(1, 10);
+      uses(2, 10);
+      const bytes = requestBytes({ key: TEST_KEY, path: '/v1/messages', body: '{"model":"left","stream":true}' });
+      while (upstreams.counts[0] === 0) {
+        const own = new RawClient(gateway.port).send(bytes);
+        await eventually(() => own.received.length > 0, 'an answer begins');
+        own.close();
+      }
+      await eventually(() => gateway.journal().at(-1)?.aborted === 'client_gone', 'its event');
+      for (let n = 0; n < 6; n += 1) {
+        const reply = await client.send(bytes).reply();
+        assert.notEqual(reply.header('x-slipstream-model-id'), 'left-0');
+      }
+    });
+  });
+
   it('leaves out whose limits are reached', async () => {
     await withinOneMinute(async () => {
       uses(0, 1);
@@ -220,6 +249,14 @@ describe('cost-based-routing', () => {
     upstreams.all[1]!.script = (_request, reply) => reply.write(jsonReply('{}', 500));
     const reply = await ask('cheap');
     assert.deepEqual([reply.status, reply.header('x-slipstream-model-id')], [200, 'cheap-0']);
+  });
+});
+
+describe('limits of deployments', () => {
+  it('lead on to the next cheapest', async () => {
+    await withinOneMinute(async () => {
+      assert.deepEqual(await run('cheapest', 8), [3, 5, 0]);
+    });
   });
 });
 

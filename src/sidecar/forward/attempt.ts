@@ -8,7 +8,7 @@ import type { ResponseHead } from '../../http1/response-head.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import { answerError, answerInterrupted, withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { noteReply } from '../routing/note-outcome.ts';
+import { noteAbandoned, noteReply } from '../routing/note-outcome.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET } from '../routing/deployment-health.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -79,7 +79,10 @@ class Attempt implements UpstreamOwner {
   #letGo(): void {
     if (this.#over) return;
     this.#end();
-    this.#relay?.abandon();
+    if (this.#relay !== null) {
+      this.#relay.abandon();
+      noteAbandoned(this.exchange, this.deployment);
+    }
     if (this.#connection === null) this.deployment.pool.cancel(this);
     else this.#connection.destroy();
     this.#connection = null;

@@ -13,6 +13,7 @@ import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
+import { tagsNotServed } from '../routing/tags-not-served.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { gatewayHeaders, providerHeaders } from './answer-headers.ts';
 import { withheldError } from './judge-reply.ts';
@@ -31,7 +32,7 @@ export function openTunnel(exchange: Exchange): void {
   }
   const choice = firstChoice(exchange);
   if (choice === null) {
-    answerError(exchange, noDeployments(exchange));
+    answerError(exchange, tagsNotServed(exchange) ?? noDeployments(exchange));
     return;
   }
   const tunnel = new RealtimeTunnel(exchange, choice);

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ModelGroupSpec, RoutingSettings, StrategySpec } from '../../contract/snapshot.ts';
+import type { DeploymentSpec, ModelGroupSpec, RoutingSettings, StrategySpec } from '../../contract/snapshot.ts';
 import type { RoutingStrategy } from '../../domain/routing/routing-strategy.ts';
 import type { AffinityView } from '../../domain/routing/strategies/affinity.ts';
 import { comparedCost } from '../../domain/routing/strategies/lowest-cost.ts';
@@ -15,6 +15,8 @@ export interface CompiledSelection {
   readonly costs: Float64Array;
   readonly tokenLimits: Float64Array;
   readonly requestLimits: Float64Array;
+  /** Some deployment has an `rpm` or `tpm`. */
+  readonly hasLimits: boolean;
   /** null: no affinity of any kind is on. */
   readonly affinity: CompiledAffinity | null;
   /** null: tags don't decide. */
@@ -36,13 +38,19 @@ export function strategyOf(routing: RoutingSettings, groupName: string): Strateg
 }
 
 /** What a deployment's group wants counted of it. */
-export function compileLoad(deploymentId: string, strategy: StrategySpec, load: DeploymentLoad): LoadedDeployment {
-  const asksLatency = strategy.name === 'latency-based-routing' || strategy.name === 'power-of-two';
+export function compileLoad(spec: DeploymentSpec, strategy: StrategySpec, load: DeploymentLoad): LoadedDeployment {
+  const { name, latencyTtlMs } = strategy;
+  const asksLatency = name === 'latency-based-routing' || name === 'power-of-two';
+  const mindsLimits = name === 'latency-based-routing' || name === 'cost-based-routing';
   return {
-    ...load.placeOf(deploymentId),
-    latencyTtlMs: asksLatency ? strategy.latencyTtlMs : 0,
-    tracksUsage: strategy.name === 'usage-based-routing',
+    ...load.placeOf(spec.id),
+    latencyTtlMs: asksLatency ? latencyTtlMs : 0,
+    tracksUsage: name === 'usage-based-routing' || (mindsLimits && hasLimit(spec)),
   };
+}
+
+function hasLimit({ rpm, tpm }: DeploymentSpec): boolean {
+  return rpm !== null || tpm !== null;
 }
 
 /** @param members in the order of the group's list. */
@@ -63,6 +71,7 @@ export function compileSelection(
     costs: numbers((member) => comparedCost(member.spec.price)),
     tokenLimits: numbers((member) => member.spec.tpm ?? Infinity),
     requestLimits: numbers((member) => member.spec.rpm ?? Infinity),
+    hasLimits: members.some(({ spec }) => hasLimit(spec)),
     affinity: hasAffinity ? Object.freeze({ ...affinity, weights, seeds: seedsOf(members) }) : null,
     tags: tagFiltering === 'off' ? null : new GroupTags(members.map(taggedOf), tagFiltering),
   });

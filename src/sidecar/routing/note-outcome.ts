@@ -27,6 +27,11 @@ export function noteReply(
   else if (!exchange.committed) load.firstEvent(deployment, durationMs);
 }
 
+/** A reply was let go before its end: the tokens that it had told of by then are used all the same. */
+export function noteAbandoned({ usage, worker }: Exchange, deployment: CompiledDeployment): void {
+  if (usage !== null) worker.load.used(deployment, usage.inputTokens + usage.outputTokens);
+}
+
 /** An attempt has an outcome: a fault of the deployment makes it look slow. */
 export function noteFault(exchange: Exchange, deployment: CompiledDeployment, event: AttemptEvent): void {
   if (deployment.latencyTtlMs === 0 || !isFault(event)) return;

@@ -3,7 +3,7 @@ import { Candidates } from '../../domain/routing/strategies/candidates.ts';
 import { chooseLeastBusy } from '../../domain/routing/strategies/least-busy.ts';
 import { chooseLowestCost } from '../../domain/routing/strategies/lowest-cost.ts';
 import { chooseLowestLatency } from '../../domain/routing/strategies/lowest-latency.ts';
-import { chooseLowestUsage } from '../../domain/routing/strategies/lowest-usage.ts';
+import { chooseLowestUsage, keepWithinLimits } from '../../domain/routing/strategies/lowest-usage.ts';
 import { drawSecond, isBusier } from '../../domain/routing/strategies/power-of-two.ts';
 import { chooseByWeight } from '../../domain/routing/strategies/simple-shuffle.ts';
 import { HeaderId } from '../../http1/header-id.ts';
@@ -24,7 +24,6 @@ const BYTES_PER_TOKEN = 4;
 
 // One choice is over before the next begins, so one set of scratch space per thread will do.
 const candidates = new Candidates();
-const withinLimits = new Candidates();
 let first = new Float64Array(16);
 let second = new Float64Array(16);
 
@@ -92,20 +91,14 @@ function chooseByStrategy(exchange: Exchange, group: CompiledGroup): number {
       readInFlight(exchange.worker.load, group);
       return chooseLeastBusy(candidates, first, random);
     case 'latency-based-routing':
+      if (selection.hasLimits) leaveOutFull(exchange, group);
       readLatencies(exchange, group);
       return chooseLowestLatency(candidates, first, selection.latencyBuffer, random);
-    case 'usage-based-routing': {
-      readUsage(exchange.worker.load, group);
-      const { tokenLimits, requestLimits } = selection;
-      const nextTokens = exchange.body.length / BYTES_PER_TOKEN;
-      return chooseLowestUsage(
-        candidates,
-        { tokens: first, requests: second, tokenLimits, requestLimits },
-        nextTokens,
-        { left: withinLimits, random },
-      );
-    }
+    case 'usage-based-routing':
+      leaveOutFull(exchange, group);
+      return chooseLowestUsage(candidates, first, random);
     case 'cost-based-routing':
+      if (selection.hasLimits) leaveOutFull(exchange, group);
       return chooseLowestCost(candidates, selection.costs, random);
     case 'power-of-two':
       return chooseOfTwo(exchange, group, random);
@@ -133,14 +126,18 @@ function readLatencies({ worker, stream }: Exchange, group: CompiledGroup): void
   }
 }
 
-function readUsage(load: DeploymentLoad, group: CompiledGroup): void {
+/** Those that have reached their `rpm` or `tpm` in this minute. Reads the tokens of all others into `first`. */
+function leaveOutFull({ worker, body }: Exchange, group: CompiledGroup): void {
   reserve(group);
   for (let index = 0; index < candidates.count; index += 1) {
     const place = candidates.places[index]!;
     const { loadRow } = group.deployments[place]!;
-    first[place] = load.tokensThisMinute(loadRow);
-    second[place] = load.requestsThisMinute(loadRow);
+    first[place] = worker.load.tokensThisMinute(loadRow);
+    second[place] = worker.load.requestsThisMinute(loadRow);
   }
+  const { tokenLimits, requestLimits } = group.selection;
+  const usage = { tokens: first, requests: second, tokenLimits, requestLimits };
+  keepWithinLimits(candidates, usage, body.length / BYTES_PER_TOKEN);
 }
 
 function chooseOfTwo({ worker, stream }: Exchange, group: CompiledGroup, random: number): number {

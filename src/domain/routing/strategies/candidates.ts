@@ -3,7 +3,7 @@
  * thread and filled anew for each choice, so that a choice allocates nothing.
  */
 export class Candidates {
-  /** Ascending; the first `count` are valid. */
+  /** The first `count` are valid. */
   places: Int32Array = new Int32Array(16);
   count = 0;
 

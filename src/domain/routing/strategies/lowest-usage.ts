@@ -11,28 +11,33 @@ export interface UsageView {
 }
 
 /**
- * LiteLLM's usage-based routing: the fewest tokens in this minute, of those whose limits leave room for one request more;
- * at random among equals. Where no limit leaves room, the fewest tokens of all: limits of deployments steer, they don't
- * refuse.
+ * Leaves only the candidates whose limits have room for one request more; all of them where none has: limits of
+ * deployments steer, they don't refuse.
  *
- * @param candidates at least one.
  * @param nextTokens what the request is expected to use.
- * @param left room for those under their limits; its content is lost.
- * @param random in [0, 1).
  */
-export function chooseLowestUsage(
-  candidates: Candidates,
-  usage: UsageView,
-  nextTokens: number,
-  { left, random }: { readonly left: Candidates; readonly random: number },
-): number {
-  left.clear();
-  for (let index = 0; index < candidates.count; index += 1) {
-    const place = candidates.places[index]!;
+export function keepWithinLimits(candidates: Candidates, usage: UsageView, nextTokens: number): void {
+  const { places, count } = candidates;
+  let kept = 0;
+  for (let index = 0; index < count; index += 1) {
+    const place = places[index]!;
     if (usage.requests[place]! + 1 > usage.requestLimits[place]!) continue;
     if (usage.tokens[place]! + nextTokens > usage.tokenLimits[place]!) continue;
-    left.add(place);
+    // A swap, so that nothing is lost if none is kept; the order of candidates matters to no strategy.
+    places[index] = places[kept]!;
+    places[kept] = place;
+    kept += 1;
   }
-  const from = left.count > 0 ? left : candidates;
-  return chooseUpTo(from, usage.tokens, lowestValue(from, usage.tokens), random);
+  if (kept > 0) candidates.count = kept;
+}
+
+/**
+ * LiteLLM's usage-based routing: the fewest tokens in this minute; at random among equals.
+ *
+ * @param candidates at least one, those within their limits.
+ * @param tokens by place.
+ * @param random in [0, 1).
+ */
+export function chooseLowestUsage(candidates: Candidates, tokens: Float64Array, random: number): number {
+  return chooseUpTo(candidates, tokens, lowestValue(candidates, tokens), random);
 }

@@ -7,7 +7,7 @@ import { hashBytes, hashText, mix32 } from './hash.ts';
 import { chooseLeastBusy } from './least-busy.ts';
 import { chooseLowestCost, comparedCost } from './lowest-cost.ts';
 import { chooseLowestLatency } from './lowest-latency.ts';
-import { chooseLowestUsage } from './lowest-usage.ts';
+import { chooseLowestUsage, keepWithinLimits } from './lowest-usage.ts';
 import { drawSecond, isBusier } from './power-of-two.ts';
 import { chooseByWeight } from './simple-shuffle.ts';
 
@@ -133,7 +133,7 @@ describe('usage-based', () => {
   });
   const members = fc.array(member, { minLength: 1, maxLength: 10 }).filter((all) => all.some((one) => one.isLeft));
 
-  test('chooses the fewest tokens of those whose limits leave room, else of all', () => {
+  test('keeps those whose limits leave room, else all; of these the fewest tokens are chosen', () => {
     fc.assert(
       fc.property(members, fc.nat(4), random, (all, nextTokens, r) => {
         const left = all.flatMap(({ isLeft }, place) => (isLeft ? [place] : []));
@@ -143,12 +143,15 @@ describe('usage-based', () => {
           tokenLimits: Float64Array.from(all, ({ tokenLimit }) => tokenLimit),
           requestLimits: Float64Array.from(all, ({ requestLimit }) => requestLimit),
         };
-        const place = chooseLowestUsage(candidatesOf(left), usage, nextTokens, { left: new Candidates(), random: r });
         const hasRoom = (index: number): boolean =>
           all[index]!.tokens + nextTokens <= all[index]!.tokenLimit && all[index]!.requests < all[index]!.requestLimit;
-        const from = left.some(hasRoom) ? left.filter(hasRoom) : left;
-        assert.ok(from.includes(place));
-        assert.equal(all[place]!.tokens, Math.min(...from.map((index) => all[index]!.tokens)));
+        const wanted = left.some(hasRoom) ? left.filter(hasRoom) : left;
+        const candidates = candidatesOf(left);
+        keepWithinLimits(candidates, usage, nextTokens);
+        assert.deepEqual([...candidates.places.subarray(0, candidates.count)].sort(ascending), wanted);
+        const place = chooseLowestUsage(candidates, usage.tokens, r);
+        assert.ok(wanted.includes(place));
+        assert.equal(all[place]!.tokens, Math.min(...wanted.map((index) => all[index]!.tokens)));
       }),
       SETTINGS,
     );
