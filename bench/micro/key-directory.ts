@@ -21,6 +21,9 @@ const records: KeyRecord[] = Array.from({ length: count }, (_, index) => ({
   rpmLimit: 100,
   tpmLimit: null,
   maxParallelRequests: null,
+  modelLimits: {},
+  userLimits: null,
+  teamLimits: null,
   expiresAtMs: null,
   blocked: false,
 }));

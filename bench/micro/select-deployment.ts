@@ -13,6 +13,8 @@ import { RequestBody } from '../../src/sidecar/exchange/request-body.ts';
 import { DeploymentHealth } from '../../src/sidecar/routing/deployment-health.ts';
 import { DeploymentLoad } from '../../src/sidecar/routing/deployment-load.ts';
 import { selectDeployment } from '../../src/sidecar/routing/select-deployment.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { WorkerLimits } from '../../src/sidecar/limits/worker-limits.ts';
 import { UpstreamPools } from '../../src/sidecar/upstream/upstream-pools.ts';
 import { newSharedMemory } from '../../src/sidecar/worker/shared-memory.ts';
 import { SidecarMetrics } from '../../src/sidecar/worker/sidecar-metrics.ts';
@@ -24,10 +26,12 @@ import { medianNanoseconds } from './http1-median-time.ts';
 const SIZES = [2, 10, 100];
 const WORKERS = 2;
 
-const metrics = new SidecarMetrics(new MetricsRegistry({ publish: () => undefined }));
-const shared = newSharedMemory(WORKERS);
-const load = new DeploymentLoad(shared, metrics, Date.now());
+const registry = new MetricsRegistry({ publish: () => undefined });
+const shared = newSharedMemory(WORKERS, { windowMs: 60_000, maxSubjects: 1024 });
+const load = new DeploymentLoad(shared, new SidecarMetrics(registry), Date.now());
 const health = new DeploymentHealth(shared.deploymentHealth, { onBenched: () => undefined, onBack: () => undefined });
+const logger = createLogger({ level: 'error', format: 'json', name: 'bench', write: () => undefined });
+const limits = new WorkerLimits(shared, registry, logger);
 const pools = new UpstreamPools({
   connectTimeoutMs: 1000,
   poolWaitMs: 1000,
@@ -40,7 +44,7 @@ function groupOf(size: number, routing: RoutingSettings): CompiledGroup {
     deployment('gpt', 9000 + n, { weight: 1 + (n % 3), tags: n % 2 === 0 ? ['even'] : ['odd'] }),
   );
   const snapshot = snapshotOf(deployments, { settings: { routing } });
-  const group = compileSnapshot(snapshot, { pools, load, health }).groups.get('gpt')!;
+  const group = compileSnapshot(snapshot, { pools, load, health, limits }).groups.get('gpt')!;
   for (const [n, member] of group.deployments.entries()) {
     for (let k = 0; k < n % 5; k += 1) load.started(member);
     load.completed(member, 500 + 7 * n, 100);

@@ -19,6 +19,9 @@ function recordOf(hash: string, alias: string | null = null): KeyRecord {
     rpmLimit: 100,
     tpmLimit: null,
     maxParallelRequests: 3,
+    modelLimits: { 'gpt-4o': { rpmLimit: 5, tpmLimit: null }, b: { rpmLimit: null, tpmLimit: 7 } },
+    userLimits: { rpmLimit: null, tpmLimit: 9, maxParallelRequests: null, modelLimits: {} },
+    teamLimits: null,
     expiresAtMs: 1_800_000_000_000,
     blocked: false,
   };
@@ -27,6 +30,16 @@ function recordOf(hash: string, alias: string | null = null): KeyRecord {
 function recordsFor(count: number): KeyRecord[] {
   return Array.from({ length: count }, (_, index) =>
     recordOf(hashOf(`sk-${index}`).toString('hex'), index % 3 === 0 ? `Schlüssel ${index}` : null),
+  );
+}
+
+/** Equal content, every object's fields in another order. */
+function reversed(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, field]) => [key, reversed(field)]),
   );
 }
 
@@ -43,9 +56,7 @@ describe('key directory', () => {
 
   it('is the same bytes for the same records in another order, with fields in another order', () => {
     const records = recordsFor(50);
-    const turned = records
-      .toReversed()
-      .map((record) => Object.fromEntries(Object.entries(record).toReversed()) as unknown as KeyRecord);
+    const turned = records.toReversed().map((record) => reversed(record) as KeyRecord);
     assert.deepEqual(buildKeyDirectory(records), buildKeyDirectory(turned));
   });
 
@@ -111,7 +122,7 @@ describe('key directory', () => {
       return copy;
     };
     assert.throws(() => new KeyDirectory(corrupt(0, 1)), /no key directory/);
-    assert.throws(() => new KeyDirectory(corrupt(4, 2)), /format 2, this version reads 1/);
+    assert.throws(() => new KeyDirectory(corrupt(4, 1)), /format 1, this version reads 2/);
     assert.throws(() => new KeyDirectory(corrupt(8, 8)), /impossible table/);
   });
 });

@@ -1,5 +1,5 @@
 import { invariant } from '../base/invariant.ts';
-import type { KeyRecord } from './key-record.ts';
+import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits } from './key-record.ts';
 import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
 
 /*
@@ -14,7 +14,7 @@ import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
  *     └─────────────────────────────────────────────────────────────────────────────┘
  */
 const MAGIC = 0x444b_4c53; // "SLKD" as the file's first four bytes
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER_BYTES = 64;
 const HASH_BYTES = 32;
 const ENTRY_BYTES = HASH_BYTES + 4;
@@ -164,12 +164,28 @@ function inOrder(record: KeyRecord): KeyRecord {
     userId: record.userId,
     teamId: record.teamId,
     models: record.models,
-    rpmLimit: record.rpmLimit,
-    tpmLimit: record.tpmLimit,
-    maxParallelRequests: record.maxParallelRequests,
+    ...limitsInOrder(record),
+    modelLimits: modelLimitsInOrder(record.modelLimits),
+    userLimits: record.userLimits === null ? null : ownerLimitsInOrder(record.userLimits),
+    teamLimits: record.teamLimits === null ? null : ownerLimitsInOrder(record.teamLimits),
     expiresAtMs: record.expiresAtMs,
     blocked: record.blocked,
   };
+}
+
+function limitsInOrder({ rpmLimit, tpmLimit, maxParallelRequests }: LimitSpec): LimitSpec {
+  return { rpmLimit, tpmLimit, maxParallelRequests };
+}
+
+function ownerLimitsInOrder(limits: OwnerLimits): OwnerLimits {
+  return { ...limitsInOrder(limits), modelLimits: modelLimitsInOrder(limits.modelLimits) };
+}
+
+function modelLimitsInOrder(limits: ModelLimits): ModelLimits {
+  const names = Object.keys(limits).sort();
+  return Object.fromEntries(
+    names.map((name) => [name, { rpmLimit: limits[name]!.rpmLimit, tpmLimit: limits[name]!.tpmLimit }]),
+  );
 }
 
 function capacityFor(count: number): number {

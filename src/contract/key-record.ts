@@ -1,5 +1,24 @@
+/** Requests and tokens per window; null = no limit. */
+export interface RateLimitSpec {
+  readonly rpmLimit: number | null;
+  readonly tpmLimit: number | null;
+}
+
+/** What a key, a user, a team, a model group or a deployment may use; null = no limit. */
+export interface LimitSpec extends RateLimitSpec {
+  readonly maxParallelRequests: number | null;
+}
+
+/** Limits by model: the name of a group, or the name that clients use. */
+export type ModelLimits = Readonly<Record<string, RateLimitSpec>>;
+
+/** Of a user or team: all its keys together. */
+export interface OwnerLimits extends LimitSpec {
+  readonly modelLimits: ModelLimits;
+}
+
 /** What the sidecar needs to know of a virtual key, its user and team folded in. Plain JSON. */
-export interface KeyRecord {
+export interface KeyRecord extends LimitSpec {
   /** Hex SHA-256 of the key. The key itself is nowhere. */
   readonly hash: string;
   readonly alias: string | null;
@@ -7,9 +26,11 @@ export interface KeyRecord {
   readonly teamId: string | null;
   /** Names and patterns with `*` that the key may use, after team inheritance; empty = all. */
   readonly models: readonly string[];
-  readonly rpmLimit: number | null;
-  readonly tpmLimit: number | null;
-  readonly maxParallelRequests: number | null;
+  readonly modelLimits: ModelLimits;
+  /** Of the user named in `userId`; null = none. */
+  readonly userLimits: OwnerLimits | null;
+  /** Of the team named in `teamId`; null = none. */
+  readonly teamLimits: OwnerLimits | null;
   /** Unix ms; null = never. */
   readonly expiresAtMs: number | null;
   /** The key, its user or its team is blocked. */

@@ -1,6 +1,7 @@
 import type { WireFamily } from '../domain/endpoints.ts';
 import type { RoutingStrategy } from '../domain/routing/routing-strategy.ts';
 import type { ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
+import type { LimitSpec } from './key-record.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
@@ -39,6 +40,8 @@ export interface ModelGroupSpec {
   readonly name: string;
   /** Ids into `Snapshot.deployments`. */
   readonly deploymentIds: readonly string[];
+  /** Of all keys together; null = none. */
+  readonly limits: LimitSpec | null;
 }
 
 export interface DeploymentSpec {
@@ -69,6 +72,8 @@ export interface DeploymentSpec {
   readonly tags: readonly string[];
   /** Regular expressions looked for in `User-Agent: <value>`: requests they match are as if tagged. */
   readonly tagPatterns: readonly string[];
+  /** What refuses (`rpm` and `tpm` only where they are enforced); null = nothing. */
+  readonly limits: LimitSpec | null;
   /** Whole call, ms; null = settings. */
   readonly timeoutMs: number | null;
   /** First event of a stream, ms; null = settings. */
@@ -165,6 +170,13 @@ export interface SidecarSettings {
     readonly maxInFlight: number | null;
     /** Requests that wait for one of those to end; null = as many as `maxInFlight`. */
     readonly maxQueue: number | null;
+  };
+  readonly rateLimits: {
+    /** Read at start only, as is `maxSubjects`. */
+    readonly windowMs: number;
+    /** What a request takes of token limits before its usage is known. */
+    readonly tokenReservation: 'prompt' | 'prompt+max_tokens' | 'off';
+    readonly maxSubjects: number;
   };
   readonly numRetries: number;
   readonly maxFallbacks: number;

@@ -11,6 +11,8 @@ import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
 import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
 import type { DeploymentHealth, HealthRecord } from './routing/deployment-health.ts';
+import { subjectLimits, type SubjectLimits } from './limits/subject-limits.ts';
+import type { WorkerLimits } from './limits/worker-limits.ts';
 import type { UpstreamPool } from './upstream/upstream-pool.ts';
 import type { UpstreamPools } from './upstream/upstream-pools.ts';
 
@@ -22,6 +24,8 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly pool: UpstreamPool;
   /** JSON source of `spec.upstreamModel`. */
   readonly modelSource: Bytes;
+  /** What refuses further requests; null = nothing. */
+  readonly limits: SubjectLimits | null;
   /** Per endpoint: request line, host, the deployment's own headers; the client's and content-length follow. */
   readonly heads: Readonly<Record<EndpointName, string>>;
   /** Lower-case names in its own query, which win over the client's. */
@@ -52,6 +56,8 @@ export interface CompiledGroup {
   /** Ascending by `order`. */
   readonly deployments: readonly CompiledDeployment[];
   readonly selection: CompiledSelection;
+  /** Of all keys together; null = none. */
+  readonly limits: SubjectLimits | null;
   /** Group names to try in turn after this one. */
   readonly fallbacks: readonly string[];
   /** The same for prompts that are too long, and for content that was refused; null: the general ones serve. */
@@ -122,10 +128,11 @@ export interface LastingParts {
   readonly pools: UpstreamPools;
   readonly load: DeploymentLoad;
   readonly health: DeploymentHealth;
+  readonly limits: WorkerLimits;
 }
 
 /** Builds the frozen form that requests use. */
-export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: LastingParts): CompiledSnapshot {
+export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limits }: LastingParts): CompiledSnapshot {
   const deployments = new Map<string, CompiledDeployment>();
   const members = new Map<string, number>();
   for (const { groupName } of snapshot.deployments) members.set(groupName, (members.get(groupName) ?? 0) + 1);
@@ -133,12 +140,15 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: Las
     const place = {
       pool: pools.poolFor(spec.origin),
       health: health.record(spec.id),
+      limits: subjectLimits(limits, 'deployment', spec.id, spec.limits),
       load,
       isAlone: members.get(spec.groupName) === 1,
     };
     deployments.set(spec.id, compileDeployment(spec, place, snapshot.settings));
   }
-  const compile = (group: ModelGroupSpec): CompiledGroup => compileGroup(group, deployments, snapshot);
+  const compile = (group: ModelGroupSpec): CompiledGroup => {
+    return compileGroup(group, deployments, subjectLimits(limits, 'model_group', group.name, group.limits), snapshot);
+  };
   const hash = snapshot.settings.masterKeyHash;
   return Object.freeze({
     version: snapshot.version,
@@ -147,7 +157,7 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health }: Las
     wildcards: Object.freeze(snapshot.wildcards.map(compile)),
     aliases: snapshot.aliases,
     deployments,
-    singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, compile),
+    singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, snapshot, compile),
     trustedProxies: compileTrustedProxies(snapshot.settings),
     masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
     parserLimits: Object.freeze({
@@ -183,8 +193,15 @@ export function resolveFallback(snapshot: CompiledSnapshot, name: string): Resol
   return { group: snapshot.singleGroup(deployment), matched: '' };
 }
 
-function singleGroup({ spec }: CompiledDeployment, compile: (group: ModelGroupSpec) => CompiledGroup): CompiledGroup {
-  return Object.freeze({ ...compile({ name: spec.groupName, deploymentIds: [spec.id] }), skipsCooldown: true });
+function singleGroup(
+  { spec }: CompiledDeployment,
+  { groups, wildcards }: Snapshot,
+  compile: (group: ModelGroupSpec) => CompiledGroup,
+): CompiledGroup {
+  const { groupName: name, id } = spec;
+  const whole = [...groups, ...wildcards].find((group) => group.name === name);
+  const alone = compile({ name, deploymentIds: [id], limits: whole?.limits ?? null });
+  return Object.freeze({ ...alone, skipsCooldown: true });
 }
 
 function fallbacksOfKind(all: Snapshot['contextWindowFallbacks'], group: string): readonly string[] | null {
@@ -196,6 +213,7 @@ function fallbacksOfKind(all: Snapshot['contextWindowFallbacks'], group: string)
 function compileGroup(
   group: ModelGroupSpec,
   deployments: ReadonlyMap<string, CompiledDeployment>,
+  limits: SubjectLimits | null,
   snapshot: Snapshot,
 ): CompiledGroup {
   const members = group.deploymentIds
@@ -209,6 +227,7 @@ function compileGroup(
     family: members[0]?.spec.family ?? 'openai',
     deployments: Object.freeze(members),
     selection: compileSelection(group, members, snapshot.settings.routing),
+    limits,
     fallbacks: Object.freeze(fallbacks.slice(0, snapshot.settings.maxFallbacks)),
     contextWindowFallbacks: fallbacksOfKind(snapshot.contextWindowFallbacks, group.name),
     contentPolicyFallbacks: fallbacksOfKind(snapshot.contentPolicyFallbacks, group.name),
@@ -224,7 +243,7 @@ function retryPolicyOf(group: string, snapshot: Snapshot): ErrorClassCounts {
   return mergeCounts(own ?? NO_COUNTS, settings.failure.retryPolicy);
 }
 
-type Place = Pick<CompiledDeployment, 'pool' | 'health' | 'isAlone'> & { readonly load: DeploymentLoad };
+type Place = Pick<CompiledDeployment, 'pool' | 'health' | 'limits' | 'isAlone'> & { readonly load: DeploymentLoad };
 
 function compileDeployment(spec: DeploymentSpec, place: Place, settings: SidecarSettings): CompiledDeployment {
   const headerBlock = compileHeaderBlock(spec);
@@ -242,6 +261,7 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
     modelSource: modelSource(spec.upstreamModel),
     pool: place.pool,
     health: place.health,
+    limits: place.limits,
     isAlone: place.isAlone,
     isWildcard: spec.upstreamModel.includes('*'),
     heads: Object.freeze(heads),

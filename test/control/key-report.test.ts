@@ -131,7 +131,7 @@ describe('slipstream check', () => {
     for (const rest of [
       'litellm_settings: {callbacks: [x]}',
       'litellm_settings: {nonsense: 1}',
-      'slipstream: {teams: [{team_id: t, rpm_limit: 1}]}',
+      'router_settings: {optional_pre_call_checks: [router_budget_limiting]}',
     ]) {
       assert.equal(check(`${MODEL}${GENERAL}${rest}`).exitCode, 0, rest);
       assert.equal(check(`${MODEL}${GENERAL}${rest}`, true).exitCode, 1, rest);

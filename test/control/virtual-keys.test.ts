@@ -34,6 +34,9 @@ describe('virtual keys', () => {
       rpmLimit: 1,
       tpmLimit: 2,
       maxParallelRequests: 3,
+      modelLimits: {},
+      userLimits: null,
+      teamLimits: null,
       expiresAtMs: Date.UTC(2027, 0, 1),
       blocked: false,
     });
@@ -92,6 +95,11 @@ describe('virtual keys', () => {
     [`keys: [{key: ${KEY}, expires: tomorrow}]`, /expires: must be a date/],
     [`keys: [{key: ${KEY}, expires: 2027-13-01}]`, /expires: must be a date/],
     [`keys: [{key: ${KEY}, rpm_limit: -1}]`, /rpm_limit: must be from 0/],
+    [`keys: [{key: ${KEY}, model_rpm_limit: {a: x}}]`, /model_rpm_limit\.a: must be a whole number/],
+    ['users: [{user_id: u, model_tpm_limit: 5}]', /users\[0\]\.model_tpm_limit: /],
+    ['model_groups: {m: {rpm_limit: -1}}', /slipstream\.model_groups\.m\.rpm_limit: must be from 0/],
+    ['model_groups: {m: {rpm: 1}}', /slipstream\.model_groups\.m\.rpm: there is no such setting/],
+    ['model_groups: [m]', /slipstream\.model_groups: must be a map/],
     [`keys: [{key: ${KEY}, blocked: maybe}]`, /blocked: must be true or false/],
     ['users: [{alias: x}]', /users\[0\]\.user_id: is missing/],
     ['teams: [{team_id: a}, {team_id: a}]', /teams\[1\]: has the id of another/],
@@ -106,13 +114,30 @@ describe('virtual keys', () => {
     });
   }
 
-  it('warn of limits that nothing enforces, of short keys and of owners that are not described', () => {
+  it('carry the limits of their user and team, and those by model', () => {
+    const record = recordOf(
+      `keys: [{key: ${KEY}, user_id: u, team_id: t, model_rpm_limit: {a: 1, b: 2}, model_tpm_limit: {b: 3}}], ` +
+        'users: [{user_id: u, rpm_limit: 4, models: [a]}], ' +
+        'teams: [{team_id: t, max_parallel_requests: 5, model_tpm_limit: {a: 6}}, {team_id: other, rpm_limit: 7}]',
+    );
+    assert.deepEqual(record.modelLimits, { a: { rpmLimit: 1, tpmLimit: null }, b: { rpmLimit: 2, tpmLimit: 3 } });
+    assert.deepEqual(record.userLimits, { rpmLimit: 4, tpmLimit: null, maxParallelRequests: null, modelLimits: {} });
+    assert.deepEqual(record.teamLimits, {
+      rpmLimit: null,
+      tpmLimit: null,
+      maxParallelRequests: 5,
+      modelLimits: { a: { rpmLimit: null, tpmLimit: 6 } },
+    });
+    const plain = recordOf(`keys: [{key: ${KEY}, user_id: u}], users: [{user_id: u, models: [a]}]`);
+    assert.equal(plain.userLimits, null);
+  });
+
+  it('warn of short keys and of owners that are not described', () => {
     const { warnings, errors } = compile(
       'keys: [{key: sk-short, rpm_limit: 5, team_id: x}], teams: [{team_id: t, tpm_limit: 1}]',
     );
     assert.deepEqual(errors, []);
-    assert.match(warnings.join('\n'), /keys\[0\]\.rpm_limit: is not enforced/);
-    assert.match(warnings.join('\n'), /teams\[0\]\.tpm_limit: is not enforced/);
+    assert.doesNotMatch(warnings.join('\n'), /limit/);
     assert.match(warnings.join('\n'), /keys\[0\]: has fewer than 16 characters/);
     assert.match(warnings.join('\n'), /keys\[0\]: names a team that is not in slipstream\.teams/);
   });

@@ -232,7 +232,7 @@ describe('back-pressure', { concurrency: true }, () => {
       const gateway = await startFlow(
         [spec],
         {},
-        { groups: groups.map((name) => ({ name, deploymentIds: [spec.id] })) },
+        { groups: groups.map((name) => ({ name, deploymentIds: [spec.id], limits: null })) },
       );
       try {
         const client = new RawClient(gateway.port);

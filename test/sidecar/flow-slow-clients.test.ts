@@ -137,7 +137,7 @@ it('a reader that takes one large answer slowly has it whole, though it never ca
   const pad = 'x'.repeat(4_000);
   const names = Array.from({ length: 7_000 }, (_, index) => `group-${index}-${pad}`);
   const spec = deployment('gpt', 1);
-  const groups = names.map((name) => ({ name, deploymentIds: [spec.id] }));
+  const groups = names.map((name) => ({ name, deploymentIds: [spec.id], limits: null }));
   const gateway = await startFlow([spec], { clientWriteIdleMs: WRITE_IDLE_MS }, { groups });
   try {
     const client = new RawClient(gateway.port);

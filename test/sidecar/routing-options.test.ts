@@ -222,7 +222,10 @@ describe('x-litellm-* headers', () => {
 
 describe('a group without deployments', () => {
   it('is a 429 that says when to come back', async () => {
-    const empty = { ...snapshotOf([deployment('gpt', one.port)]), groups: [{ name: 'gpt', deploymentIds: [] }] };
+    const empty = {
+      ...snapshotOf([deployment('gpt', one.port)]),
+      groups: [{ name: 'gpt', deploymentIds: [], limits: null }],
+    };
     const bare = await startSidecar({ snapshot: empty });
     const own = new RawClient(bare.port);
     const reply = await own.send(requestBytes({ key: TEST_KEY, body: '{"model":"gpt"}' })).reply();

@@ -122,7 +122,7 @@ describe('worker threads', { timeout: 30_000 }, () => {
   });
 
   it('what one held is given back when it has ended', () => {
-    const shared = newSharedMemory(2);
+    const shared = newSharedMemory(2, { windowMs: 60_000, maxSubjects: 64 });
     shared.connectionCounts.fill(7);
     giveBackShares(shared, 1);
     assert.deepEqual([...shared.connectionCounts], [7, 0]);

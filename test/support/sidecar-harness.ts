@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CONTROL_PROTOCOL, type ToControl, type ToSidecar } from '../../src/contract/control-messages.ts';
 import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
 import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
-import type { KeyRecord } from '../../src/contract/key-record.ts';
+import type { KeyRecord, LimitSpec } from '../../src/contract/key-record.ts';
 import {
   DEFAULT_JOURNAL_SETTINGS,
   SNAPSHOT_FORMAT,
@@ -35,6 +35,9 @@ export function keyRecord(key: string, rest: Partial<KeyRecord> = {}): KeyRecord
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,
+    modelLimits: {},
+    userLimits: null,
+    teamLimits: null,
     expiresAtMs: null,
     blocked: false,
     ...rest,
@@ -80,6 +83,7 @@ export function deployment(groupName: string, port: number, rest: Partial<Deploy
     tpm: null,
     tags: [],
     tagPatterns: [],
+    limits: null,
     timeoutMs: null,
     streamTimeoutMs: null,
     injectsUsage: true,
@@ -94,17 +98,20 @@ export type SnapshotParts = Partial<Omit<Snapshot, 'settings'>> & {
   readonly settings?: Partial<Omit<Snapshot['settings'], 'timeouts' | 'limits'>>;
   readonly limits?: Partial<Snapshot['settings']['limits']>;
   readonly timeouts?: Partial<Record<TimeoutName, number>>;
+  /** By group. */
+  readonly groupLimits?: Readonly<Record<string, LimitSpec>>;
 };
 
 /** A snapshot of `deployments`, grouped by their `groupName`. */
 export function snapshotOf(deployments: readonly DeploymentSpec[], parts: SnapshotParts = {}): Snapshot {
   const names = [...new Set(deployments.map((entry) => entry.groupName))];
+  const { settings, timeouts, limits, groupLimits, ...rest } = parts;
   const group = (name: string) => ({
     name,
     deploymentIds: deployments.filter((entry) => entry.groupName === name).map((entry) => entry.id),
+    limits: groupLimits?.[name] ?? null,
   });
   const defaults = Object.fromEntries(Object.entries(TIMEOUTS).map(([name, spec]) => [name, spec.defaultMs]));
-  const { settings, timeouts, limits, ...rest } = parts;
   return {
     format: SNAPSHOT_FORMAT,
     version: `test-${Math.random()}`,
@@ -132,6 +139,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
         maxQueue: null,
         ...limits,
       },
+      rateLimits: { windowMs: 60_000, tokenReservation: 'prompt', maxSubjects: 1024 },
       numRetries: 2,
       maxFallbacks: 5,
       routing: ROUTING,

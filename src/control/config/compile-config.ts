@@ -3,7 +3,7 @@ import type { KeyRecord } from '../../contract/key-record.ts';
 import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
-import { compileKeys, reportIssues } from './compile-keys.ts';
+import { compileKeys } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compileStrategies } from './compile-strategies.ts';
 import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
@@ -16,6 +16,7 @@ import { type KeyReport, reportKeys, warnUnhonoured } from './key-report.ts';
 import { modelEntrySchema } from './litellm-schema.ts';
 import { hashKey, masterKeyFault } from './master-key.ts';
 import { PemFiles } from './pem-files.ts';
+import { reportIssues } from './report-issues.ts';
 import { type FlagValues, type ResolvedSetting, resolveSettings } from './resolve-settings.ts';
 import { type Settings, timeoutKey } from './settings-schema.ts';
 
@@ -151,6 +152,11 @@ function sidecarSettings(
       minBodyRate: settings.limits.min_body_rate,
       maxInFlight: settings.limits.max_in_flight,
       maxQueue: settings.limits.max_queue,
+    },
+    rateLimits: {
+      windowMs: settings.rate_limits.window,
+      tokenReservation: settings.tpm_reservation,
+      maxSubjects: settings.rate_limits.max_subjects,
     },
     numRetries: settings.num_retries,
     maxFallbacks: settings.max_fallbacks,

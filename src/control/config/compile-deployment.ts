@@ -8,6 +8,7 @@ import {
   isHeaderValue,
   mergeHeaders,
 } from './compile-headers.ts';
+import { compileDeploymentLimits } from './compile-limits.ts';
 import { type BaseUrl, chooseProxy, parseBaseUrl } from './compile-origin.ts';
 import { formatPath, nodeAt, positionAt } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -68,6 +69,7 @@ export function compileDeployments(
         tpm: params.tpm ?? null,
         tags: params.tags ?? [],
         tagPatterns: compilePatterns(params.tag_regex ?? [], report),
+        limits: compileDeploymentLimits(params, context),
         timeoutMs: params.timeout ?? null,
         streamTimeoutMs: params.stream_timeout ?? null,
         injectsUsage: params.inject_stream_usage ?? context.settings.inject_stream_usage,

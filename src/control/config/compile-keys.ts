@@ -1,17 +1,12 @@
 import type { z } from 'zod';
-import type { KeyRecord } from '../../contract/key-record.ts';
+import type { KeyRecord, OwnerLimits } from '../../contract/key-record.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
+import { compileLimits, compileModelLimits, compileOwnerLimits } from './compile-limits.ts';
 import { formatPath, type MapNode, nodeAt, positionAt, toTexts } from './config-node.ts';
 import type { Findings } from './findings.ts';
-import {
-  LIMITS,
-  type OwnerEntry,
-  teamSchema,
-  userSchema,
-  type VirtualKeyEntry,
-  virtualKeySchema,
-} from './keys-schema.ts';
+import { type OwnerEntry, teamSchema, userSchema, type VirtualKeyEntry, virtualKeySchema } from './keys-schema.ts';
 import { hashKey } from './master-key.ts';
+import { reportIssues } from './report-issues.ts';
 
 /** LiteLLM's words in a list of models. */
 const ALL_TEAM_MODELS = 'all-team-models';
@@ -58,7 +53,6 @@ export function compileKeys(root: MapNode, masterKeyHash: string | null, finding
     if (entry.key !== undefined && entry.key.length < MIN_KEY_LENGTH) {
       findings.warn(positionAt(root, path), formatPath(path), `has fewer than ${MIN_KEY_LENGTH} characters`);
     }
-    warnOfLimits(entry, path, root, findings);
     seen.add(record.hash);
     records.push(record);
   }
@@ -72,9 +66,10 @@ function compileKey(entry: VirtualKeyEntry, user: OwnerEntry | null, team: Owner
     userId: entry.user_id ?? null,
     teamId: entry.team_id ?? null,
     models: effectiveModels(entry.models ?? [], user?.models ?? [], team?.models ?? null),
-    rpmLimit: entry.rpm_limit ?? null,
-    tpmLimit: entry.tpm_limit ?? null,
-    maxParallelRequests: entry.max_parallel_requests ?? null,
+    ...compileLimits(entry),
+    modelLimits: compileModelLimits(entry),
+    userLimits: limitsOf(user),
+    teamLimits: limitsOf(team),
     expiresAtMs: entry.expires ?? null,
     blocked: entry.blocked === true || user?.blocked === true || team?.blocked === true,
   };
@@ -107,17 +102,8 @@ export function intersect(a: readonly string[], b: readonly string[]): readonly 
   return both.length === 0 ? [NO_MODELS] : [...new Set(both)];
 }
 
-function warnOfLimits(
-  entry: Pick<OwnerEntry, (typeof LIMITS)[number]>,
-  path: readonly (string | number)[],
-  root: MapNode,
-  findings: Findings,
-): void {
-  for (const limit of LIMITS) {
-    if (entry[limit] === undefined) continue;
-    const full = [...path, limit];
-    findings.warn(positionAt(root, full), formatPath(full), 'is not enforced by this version', 'unsupported');
-  }
+function limitsOf(owner: OwnerEntry | null): OwnerLimits | null {
+  return owner === null ? null : compileOwnerLimits(owner);
 }
 
 interface OwnerReading<E> {
@@ -135,7 +121,6 @@ function readOwners<E extends OwnerEntry>(
   for (const [index, entry] of entries) {
     const path = ['slipstream', section, index];
     if (owners.has(idOf(entry))) findings.error(positionAt(root, path), formatPath(path), 'has the id of another');
-    warnOfLimits(entry, path, root, findings);
     owners.set(idOf(entry), entry);
   }
   return owners;
@@ -157,24 +142,5 @@ function* readList<T>(
     const parsed = schema.safeParse(toTexts(item) ?? {});
     if (parsed.success) yield [index, parsed.data];
     else reportIssues(parsed.error, root, ['slipstream', section, index], findings);
-  }
-}
-
-/** Says what a schema found wrong, at the place in the file; never with the value. */
-export function reportIssues(
-  error: z.ZodError,
-  root: MapNode,
-  path: readonly (string | number)[],
-  findings: Findings,
-): void {
-  for (const issue of error.issues) {
-    const steps = issue.path.filter((step) => typeof step !== 'symbol');
-    const unknown = issue.code === 'unrecognized_keys' ? issue.keys : [null];
-    for (const key of unknown) {
-      const full = [...path, ...steps, ...(key === null ? [] : [key])];
-      const isMissing = nodeAt(root, full) === null && issue.code !== 'custom';
-      const message = key !== null ? 'there is no such setting' : isMissing ? 'is missing' : issue.message;
-      findings.error(positionAt(root, full), formatPath(full), message);
-    }
   }
 }

@@ -5,7 +5,7 @@ import {
   parseListenAddress,
   type TlsWishes,
 } from '../../contract/listener.ts';
-import { reportIssues } from './compile-keys.ts';
+import { reportIssues } from './report-issues.ts';
 import { formatPath, itemsOf, type MapNode, nodeAt, positionAt, toTexts } from './config-node.ts';
 import type { Findings } from './findings.ts';
 import { type ListenerEntry, listenerSchema } from './listener-schema.ts';

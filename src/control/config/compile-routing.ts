@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DeploymentSpec, ModelGroupSpec, Snapshot } from '../../contract/snapshot.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 import type { CompileContext, DeploymentDraft } from './compile-deployment.ts';
+import { compileGroupLimits } from './compile-limits.ts';
 import { type ConfigNode, entriesOf, formatPath, nodeAt, positionAt } from './config-node.ts';
 
 /** Deployments that state no order come after all that do, as LiteLLM has it. */
@@ -58,16 +59,17 @@ export function compileGroups(
   deployments: readonly DeploymentSpec[],
   context: CompileContext,
 ): Pick<Snapshot, 'groups' | 'wildcards'> {
-  const all = Array.from(
+  const unlimited = Array.from(
     Map.groupBy(deployments, (deployment) => deployment.groupName),
     ([name, members]) => {
       if (new Set(members.map((member) => member.family)).size > 1) {
         const message = `the model group ${name} mixes protocols: requests reach only the deployments of their own`;
         context.findings.warn(positionAt(context.source.root, ['model_list']), 'model_list', message);
       }
-      return { name, deploymentIds: members.map((member) => member.id) } satisfies ModelGroupSpec;
+      return { name, deploymentIds: members.map((member) => member.id), limits: null } satisfies ModelGroupSpec;
     },
   );
+  const all = compileGroupLimits(unlimited, context);
   return {
     groups: all.filter((group) => !group.name.includes('*')),
     wildcards: all

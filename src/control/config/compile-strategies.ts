@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ModelGroupSpec, RoutingSettings, StrategySpec } from '../../contract/snapshot.ts';
 import type { CompileContext } from './compile-deployment.ts';
+import { ENFORCE_MODEL_RATE_LIMITS } from './compile-limits.ts';
 import { type ConfigNode, formatPath, itemsOf, nodeAt, positionAt, toTexts } from './config-node.ts';
 import { isUnsupportedStrategy, STRATEGY_NAMES, strategyNamed, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import { choice, number, seconds, text, texts } from './value-schemas.ts';
@@ -9,6 +10,8 @@ import { choice, number, seconds, text, texts } from './value-schemas.ts';
 const AFFINITY_CHECKS = ['prompt_caching', 'session_affinity', 'deployment_affinity'] as const;
 /** What a response made is always looked for where it was made. */
 const ALWAYS_ON_CHECKS = ['responses_api_deployment_check'];
+/** Honoured by compile-limits.ts. */
+const LIMIT_CHECKS = [ENFORCE_MODEL_RATE_LIMITS];
 
 const routingGroupSchema = z.object({
   group_name: text(),
@@ -50,7 +53,7 @@ function readChecks(context: CompileContext): ReadonlySet<string> {
     context.findings.error(node.position, formatPath(path), 'must be a list of names');
     return new Set();
   }
-  const known: readonly string[] = [...AFFINITY_CHECKS, ...ALWAYS_ON_CHECKS];
+  const known: readonly string[] = [...AFFINITY_CHECKS, ...ALWAYS_ON_CHECKS, ...LIMIT_CHECKS];
   for (const name of parsed.data) {
     if (known.includes(name)) continue;
     context.findings.warn(node.position, formatPath(path), `${name} is not in this version`, 'unsupported');

@@ -14,14 +14,21 @@ const modelsSetting = (): z.ZodType<readonly string[] | undefined> =>
     defaultNote: 'all',
   });
 
-/** The limits that entries may state. Until something enforces them, each gives a warning: nobody shall rely on one. */
-export const LIMITS = ['rpm_limit', 'tpm_limit', 'max_parallel_requests'] as const;
+const limit = (description: string): z.ZodType<number | undefined> =>
+  setting(integer(0, LARGEST_LIMIT).optional(), { description, default: null });
 
-const limit = (what: string): z.ZodType<number | undefined> =>
-  setting(integer(0, LARGEST_LIMIT).optional(), {
-    description: `${what} Read, and warned about: this version does not enforce it.`,
-    default: null,
-  });
+const limitsByModel = (description: string): z.ZodType<Readonly<Record<string, number>> | undefined> =>
+  setting(z.record(z.string(), integer(0, LARGEST_LIMIT)).optional(), { description, default: null });
+
+/** The limits of keys, users and teams; what they count is put in by `whose`. */
+const limitsShape = (whose: string) =>
+  ({
+    rpm_limit: limit(`Requests per window${whose}.`),
+    tpm_limit: limit(`Tokens per window${whose}.`),
+    max_parallel_requests: limit(`Requests at the same time${whose}.`),
+    model_rpm_limit: limitsByModel(`Requests per window by model${whose}: \`{model: limit}\`.`),
+    model_tpm_limit: limitsByModel(`Tokens per window by model${whose}: \`{model: limit}\`.`),
+  }) as const;
 
 /** One entry of `slipstream.keys`. */
 export const virtualKeySchema = z
@@ -39,9 +46,7 @@ export const virtualKeySchema = z
     user_id: setting(text().optional(), { description: 'Whose key it is.', default: null }),
     team_id: setting(text().optional(), { description: 'Team whose models it may use at most.', default: null }),
     models: modelsSetting(),
-    rpm_limit: limit('Requests per minute.'),
-    tpm_limit: limit('Tokens per minute.'),
-    max_parallel_requests: limit('Requests at the same time.'),
+    ...limitsShape(''),
     expires: setting(moment().optional(), {
       description: 'Date, or date and time (UTC unless it says otherwise), from which on the key is refused.',
       default: null,
@@ -58,9 +63,7 @@ const ownerShape = {
   alias: setting(text().optional(), { description: 'Name to show.', default: null }),
   models: modelsSetting(),
   blocked: setting(flag().optional(), { description: 'All its keys are refused.', default: 'false' }),
-  rpm_limit: limit('Requests per minute, all keys together.'),
-  tpm_limit: limit('Tokens per minute, all keys together.'),
-  max_parallel_requests: limit('Requests at the same time, all keys together.'),
+  ...limitsShape(', all keys together'),
 } as const;
 
 /** One entry of `slipstream.users`. */
@@ -69,5 +72,13 @@ export const userSchema = z.strictObject({ user_id: id('user'), ...ownerShape })
 /** One entry of `slipstream.teams`. */
 export const teamSchema = z.strictObject({ team_id: id('team'), ...ownerShape });
 
+/** One entry of the map `slipstream.model_groups`. */
+export const modelGroupSchema = z.strictObject({
+  rpm_limit: limit('Requests per window, of all keys.'),
+  tpm_limit: limit('Tokens per window, of all keys.'),
+  max_parallel_requests: limit('Requests at the same time, of all keys.'),
+});
+
+export type ModelGroupEntry = z.output<typeof modelGroupSchema>;
 export type VirtualKeyEntry = z.output<typeof virtualKeySchema>;
 export type OwnerEntry = Omit<z.output<typeof userSchema>, 'user_id'>;

@@ -76,7 +76,7 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        input_cost_per_token_above_200k_tokens output_cost_per_token_above_200k_tokens
        input_cost_per_token_batches output_cost_per_token_batches output_cost_per_reasoning_token`,
     ),
-    ...unsupported('limits of deployments only weight the choice in this version', 'max_parallel_requests itpm otpm'),
+    ...unsupported('rpm and tpm are the limits of deployments in this version', 'itpm otpm'),
     ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),
     ...unsupported('name credentials in each deployment instead', 'litellm_credential_name'),
     ...unsupported('clients never choose addresses or credentials', 'configurable_clientside_auth_params'),

@@ -59,11 +59,17 @@ export const litellmParamsSchema = z.object({
     defaultNote: 'after all that have one',
   }),
   rpm: setting(integer(0, LARGEST_RATE).optional(), {
-    description: 'Requests per minute that the provider grants; weights the choice.',
+    description:
+      'Requests per minute that the provider grants: weights the choice; a limit with `enforce_model_rate_limits`.',
     default: null,
   }),
   tpm: setting(integer(0, LARGEST_RATE).optional(), {
-    description: 'Tokens per minute that the provider grants; weights the choice.',
+    description:
+      'Tokens per minute that the provider grants: weights the choice; a limit with `enforce_model_rate_limits`.',
+    default: null,
+  }),
+  max_parallel_requests: setting(integer(0, LARGEST_RATE).optional(), {
+    description: 'Requests that this deployment gets at the same time; further ones go to others of its group.',
     default: null,
   }),
   tags: setting(texts().optional(), {
@@ -145,7 +151,8 @@ export const ROUTING_KEYS: Readonly<Record<string, string>> = {
     'Groups to try when one fails: `[{group: [others]}]`; a target may be a text, or the id of a deployment; `*` stands for any group.',
   default_fallbacks: 'Groups to try when a group without fallbacks of its own fails.',
   optional_pre_call_checks:
-    'Of these: `session_affinity`, `deployment_affinity` (one virtual key, one deployment), `prompt_caching`.',
+    'Of these: `session_affinity`, `deployment_affinity` (one virtual key, one deployment), `prompt_caching`, ' +
+    '`enforce_model_rate_limits` (`rpm` and `tpm` of deployments are limits).',
   routing_groups: 'Strategies of single groups: `[{group_name, models, routing_strategy, routing_strategy_args}]`.',
   context_window_fallbacks: 'The same, where the prompt is too long for the model.',
   content_policy_fallbacks: "The same, where the provider's filter refused the content.",

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/timeouts.ts';
 import { isTrustedProxyEntry } from '../../domain/network/trusted-proxies.ts';
-import { teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
+import { modelGroupSchema, teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
 import { listenerSchema, tlsSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
@@ -110,6 +110,21 @@ const limitsSchema = z.strictObject({
     description: 'Most requests that wait while max_in_flight are in flight, each for timeouts.queue_wait at most.',
     default: null,
     defaultNote: 'as many as max_in_flight',
+  }),
+});
+
+const rateLimitsSchema = z.strictObject({
+  window: setting(seconds(), {
+    description: 'Length of the window of requests and tokens; it opens with its first request. Read at start only.',
+    unit: 'seconds',
+    default: '60',
+    env: ['LITELLM_RATE_LIMIT_WINDOW_SIZE'],
+  }),
+  max_subjects: setting(integer(1024, 2 ** 24), {
+    description:
+      'Keys, users, teams, models of a key and so on that may have limits, rounded up to a power of two; 64 bytes each ' +
+      'once used, and 12 per thread. A request of one more is refused with 503. Read at start only.',
+    default: String(2 ** 18),
   }),
 });
 
@@ -351,6 +366,18 @@ export const slipstreamSchema = z.strictObject({
     description: 'Streams of chat/completions and completions are asked for their usage; a deployment can differ.',
     default: 'true',
   }),
+  tpm_reservation: setting(choice(['prompt', 'prompt+max_tokens', 'off']), {
+    description:
+      'Tokens that a request takes from its limits before its usage is known: its prompt (a quarter of its bytes), ' +
+      'that and the `max_tokens` it asks for, or none. The usage that the provider reports replaces them.',
+    default: 'prompt',
+  }),
+  enforce_model_rate_limits: setting(flag(), {
+    description:
+      '`rpm` and `tpm` of a deployment are limits: one that has reached them gets no requests until its window is over. ' +
+      "The same as `enforce_model_rate_limits` in LiteLLM's `optional_pre_call_checks`.",
+    default: 'false',
+  }),
   metrics_require_key: setting(flag(), {
     description: '/metrics needs a key.',
     default: 'true',
@@ -394,15 +421,17 @@ export const slipstreamSchema = z.strictObject({
   }),
   timeouts: timeoutsSchema,
   limits: limitsSchema,
+  rate_limits: rateLimitsSchema,
   journal: journalSchema,
   listen: z.array(listenerSchema),
+  model_groups: z.record(z.string(), modelGroupSchema),
   keys: z.array(virtualKeySchema),
   users: z.array(userSchema),
   teams: z.array(teamSchema),
 });
 
-/** The lists of `slipstream:`; every other leaf is a single setting. */
-export const LIST_SECTIONS = ['listen', 'keys', 'users', 'teams'] as const;
+/** The lists and maps of `slipstream:`; every other leaf is a single setting. */
+export const LIST_SECTIONS = ['listen', 'keys', 'users', 'teams', 'model_groups'] as const;
 
 /** All single settings, resolved: flag, environment, `slipstream:`, LiteLLM's sections, default. */
 export type Settings = Nullable<

@@ -151,6 +151,11 @@ export const ERROR_TABLE = {
     source: 'upstream',
     meaning: 'Every deployment of the model group is resting after failures or full; see retry-after.',
   }),
+  limit_table_full: spec(503, UNAVAILABLE, {
+    source: 'internal',
+    meaning:
+      'More keys, users, teams and so on have limits than can be counted: raise `slipstream.rate_limits.max_subjects`.',
+  }),
   upstream_timeout: spec(408, ['Timeout', 'timeout_error'], {
     source: 'upstream',
     retry: 'yes',

@@ -16,10 +16,12 @@ export interface GatewayError {
   readonly status: number;
   /** Seconds for `retry-after`; 0 = none. */
   readonly retryAfterSeconds: number;
+  /** Further header lines of the answer, each with its CRLF; without secrets, as `message`. */
+  readonly headerLines: string;
 }
 
 export function gatewayError(name: ErrorName, message: string, param: string | null = null): GatewayError {
-  return { name, message, param, status: 0, retryAfterSeconds: 0 };
+  return { name, message, param, status: 0, retryAfterSeconds: 0, headerLines: '' };
 }
 
 export function errorSpec(error: GatewayError): ErrorSpec {

@@ -14,6 +14,8 @@ import type { DownstreamConnection } from '../downstream/downstream-connection.t
 import { bytesOf, type Outgoing } from '../forward/assemble.ts';
 import type { JournalWaiter } from '../journal/journal-writer.ts';
 import type { ResolvedKey } from '../keys/resolved-key.ts';
+import { finishReservations } from '../limits/admit.ts';
+import type { Reservation } from '../limits/reservation.ts';
 import type { AdmissionWaiter } from '../overload/admission.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import { RequestBody } from './request-body.ts';
@@ -80,6 +82,9 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   injectsUsage = false;
   /** Set where only one deployment will do (a response it made). */
   pinned: CompiledDeployment | null = null;
+  /** What it holds of the limits of its key and group, and of those of the deployment that works on it. */
+  reservation: Reservation | null = null;
+  deploymentReservation: Reservation | null = null;
   /** −1: the call is over, nothing more is tried. */
   numRetries = 0;
   /** What the request itself asks for; it comes before every policy. */
@@ -270,6 +275,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
 
   #finish(last: Outgoing | null): void {
     if (this.state === 'queued') this.worker.admission.forget(this);
+    // Before anything of the answer's end leaves: a client that asks one at a time finds its place free.
+    if (this.reservation !== null || this.deploymentReservation !== null) finishReservations(this);
     this.state = 'recording';
     this.#parked = last;
     this.firstByteMs ??= performance.now() - this.startedMs;

@@ -18,6 +18,7 @@ import { firstChoice, noDeployments } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
+import { admit } from '../limits/admit.ts';
 import { answerLocally } from '../local/local-answers.ts';
 import { answerError } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
@@ -184,12 +185,12 @@ function proceed(exchange: Exchange): void {
   const { route } = exchange;
   switch (route.kind) {
     case 'llm': {
-      const refusal = readFields(exchange) ?? findModel(exchange) ?? select(exchange);
+      const refusal = readFields(exchange) ?? findModel(exchange) ?? admit(exchange) ?? select(exchange);
       if (refusal !== null) answerError(exchange, refusal);
       return;
     }
     case 'response': {
-      const refusal = readRequestOptions(exchange) ?? findResponse(exchange) ?? select(exchange);
+      const refusal = readRequestOptions(exchange) ?? findResponse(exchange) ?? admit(exchange) ?? select(exchange);
       if (refusal !== null) answerError(exchange, refusal);
       return;
     }

@@ -4,6 +4,7 @@ import { HeaderId } from '../../http1/header-id.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import { statusLine } from '../../http1/serializer.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { rateLimitHeaders } from '../limits/admit.ts';
 import { connectionOptions } from './connection-options.ts';
 import { isHopByHop } from './upstream-request.ts';
 
@@ -24,12 +25,18 @@ for (const id of [
 
 const NONE_WITHHELD = new Uint8Array(256);
 
+/** Where the answer tells what is left of the key's own limits, the provider's are its echo only. */
+const LIMITS_WITHHELD = WITHHELD.slice();
+LIMITS_WITHHELD[HeaderId.XRatelimit] = 2;
+
 /**
  * Status line and header lines of the answer to a provider's reply: the provider's own but for those withheld, and if
  * the configuration says so each again as `llm_provider-<name>`. Framing, connection and our own lines follow later.
  */
-export function providerHeaders(head: ResponseHead, echo: boolean): string {
-  return relayedHeaders(head, WITHHELD, echo);
+export function providerHeaders(head: ResponseHead, exchange: Exchange): string {
+  const limits = exchange.key === null ? null : exchange.key.limits;
+  const withheld = limits !== null && limits.hidesProviders ? LIMITS_WITHHELD : WITHHELD;
+  return relayedHeaders(head, withheld, exchange.snapshot.settings.echoProviderHeaders);
 }
 
 /** Status line and header lines of the control plane's reply: all but hop-by-hop ones, it is a part of the gateway. */
@@ -47,7 +54,7 @@ function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean)
     if (withheld[id] === 1 || isHopByHop(id)) continue;
     if (dropped !== null && dropped.has(headers.name(index))) continue;
     const line = headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
-    lines += line;
+    if (withheld[id] === 0) lines += line;
     if (echo) echoed += `llm_provider-${line}`;
   }
   return lines + echoed;
@@ -62,6 +69,7 @@ export function gatewayHeaders(exchange: Exchange): string {
     `x-slipstream-call-id: ${exchange.id}\r\nx-litellm-call-id: ${exchange.id}\r\n` +
     (exchange.deployment === null ? '' : exchange.deployment.answerHeaders) +
     `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${Math.max(0, attempts - 1 - exchange.fallbackCount)}\r\n` +
+    (exchange.reservation === null ? '' : rateLimitHeaders(exchange)) +
     `x-litellm-attempted-fallbacks: ${exchange.fallbackCount}\r\nx-slipstream-overhead-us: ${Math.round(overheadUs)}\r\n` +
     `x-litellm-overhead-duration-ms: ${(overheadUs / 1000).toFixed(3)}\r\n`
   );
@@ -78,6 +86,7 @@ export function localHeaders(exchange: Exchange, status: number, contentType: st
 export function errorHeaders(exchange: Exchange, error: GatewayError): string {
   let lines = `${localHeaders(exchange, errorStatus(error), 'application/json')}x-slipstream-error: ${error.name}\r\n`;
   if (error.retryAfterSeconds > 0) lines += `retry-after: ${error.retryAfterSeconds}\r\n`;
+  lines += error.headerLines;
   if (exchange.attempts.length > 0) lines += `x-slipstream-attempts: ${exchange.attempts.length}\r\n`;
   return lines;
 }

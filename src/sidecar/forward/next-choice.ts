@@ -7,6 +7,8 @@ import { fillModelPattern } from '../../domain/routing/model-pattern.ts';
 import { resolveFallback, type CompiledDeployment, type CompiledGroup } from '../compiled-snapshot.ts';
 import { withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { admitFallback } from '../limits/admit.ts';
+import { leaveDeployment, msUntilRoom, takeDeployment, undoDeployment } from '../limits/deployment-limits.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
 import { isBarredByTags, selectDeployment } from '../routing/select-deployment.ts';
 
@@ -26,7 +28,7 @@ export type NextStep = Choice | Wait;
 
 /** The first deployment for a request: of its group, else of its fallbacks; null if none may be tried. */
 export function firstChoice(exchange: Exchange): Choice | null {
-  if (exchange.pinned !== null) return take(exchange, exchange.pinned, NO_TICKET);
+  if (exchange.pinned !== null) return choosePinned(exchange, exchange.pinned);
   const choice = chooseInGroup(exchange, isOut);
   if (choice !== null) return choice;
   // Tags say where a request may go at all: that they lead nowhere is the client's to hear.
@@ -41,6 +43,7 @@ export function nextStep(exchange: Exchange, failure: FailureClass): NextStep | 
   // Only who says so explicitly sends a request again that was refused for its own fault.
   if (rule === 'relay' && policy !== null && policy > 0) rule = 'again';
   if (rule !== 'relay') {
+    leaveDeployment(exchange); // it may be the one to ask again, and is not full by our own failed attempt
     const next = nextInGroup(exchange, failure, rule);
     if (next !== null) return next;
   }
@@ -49,10 +52,10 @@ export function nextStep(exchange: Exchange, failure: FailureClass): NextStep | 
 
 /** The wait is over. */
 export function choiceAfterWait(exchange: Exchange): Choice | null {
-  if (exchange.pinned !== null) return take(exchange, exchange.pinned, NO_TICKET);
+  if (exchange.pinned !== null) return choosePinned(exchange, exchange.pinned);
   return (
     chooseInGroup(exchange, isOut) ??
-    chooseInGroup(exchange, isBenched) ??
+    chooseInGroup(exchange, isBenchedOrFull) ??
     chooseLeastBad(exchange) ??
     chooseFallback(exchange)
   );
@@ -69,8 +72,10 @@ function secondsUntilFirst(exchange: Exchange): number {
   const { health } = exchange.worker;
   const nowMs = performance.now();
   let soonestMs = Infinity;
-  for (const deployment of exchange.requestedGroup?.deployments ?? []) {
-    soonestMs = Math.min(soonestMs, health.benchedForMs(deployment.health, nowMs));
+  const asked = exchange.pinned === null ? (exchange.requestedGroup?.deployments ?? []) : [exchange.pinned];
+  for (const deployment of asked) {
+    const outMs = Math.max(health.benchedForMs(deployment.health, nowMs), msUntilRoom(exchange, deployment));
+    soonestMs = Math.min(soonestMs, outMs);
   }
   const cooldownMs = exchange.snapshot.settings.failure.cooldownMs;
   return Math.max(1, Math.ceil((soonestMs === Infinity ? cooldownMs : soonestMs) / 1000));
@@ -82,7 +87,7 @@ function nextInGroup(exchange: Exchange, failure: FailureClass, rule: Exclude<Af
   const other = chooseInGroup(exchange, isOut);
   if (other !== null) return other;
   if (rule === 'again') {
-    const fit = exchange.group!.deployments.find((one) => !isBenched(exchange, one));
+    const fit = exchange.group!.deployments.find((one) => !isBenchedOrFull(exchange, one));
     if (fit !== undefined) return again(exchange, failure, fit);
   }
   return chooseLeastBad(exchange);
@@ -117,13 +122,16 @@ function chooseInGroup(
   isExcluded: (exchange: Exchange, deployment: CompiledDeployment) => boolean,
 ): Choice | null {
   const group = exchange.group!;
-  // Another thread may take the place of a probe between our look and our hand: then the next best.
+  // Another thread may take the place of a probe, or the last one of a limit, between our look and our hand: then the
+  // next best.
   for (let tries = 0; tries <= group.deployments.length; tries += 1) {
     const deployment = selectDeployment(exchange, group, isExcluded);
     if (deployment === null) return null;
+    if (!takeDeployment(exchange, deployment)) continue;
     if (group.skipsCooldown) return take(exchange, deployment, NO_TICKET);
     const ticket = exchange.worker.health.takeTicket(deployment.health, performance.now(), false);
     if (ticket !== null) return take(exchange, deployment, ticket);
+    undoDeployment(exchange);
   }
   return null;
 }
@@ -134,7 +142,7 @@ function chooseLeastBad(exchange: Exchange): Choice | null {
   leastBadMs = Infinity;
   selectDeployment(exchange, exchange.group!, noteLeastBad);
   const best = leastBad as CompiledDeployment | null;
-  if (best === null) return null;
+  if (best === null || !takeDeployment(exchange, best)) return null;
   const ticket = exchange.worker.health.takeTicket(best.health, performance.now(), true);
   return take(exchange, best, ticket ?? NO_TICKET);
 }
@@ -143,9 +151,15 @@ function chooseLeastBad(exchange: Exchange): Choice | null {
 let leastBad: CompiledDeployment | null = null;
 let leastBadMs = Infinity;
 
+/** Where it was made is where it is asked for, benched or not. */
+function choosePinned(exchange: Exchange, pinned: CompiledDeployment): Choice | null {
+  return takeDeployment(exchange, pinned) ? take(exchange, pinned, NO_TICKET) : null;
+}
+
 /** Excludes all, so that it is asked about each one that the request's tags allow. */
 function noteLeastBad(exchange: Exchange, deployment: CompiledDeployment): boolean {
   if (exchange.tried.includes(deployment) || !isWorthForcing(exchange, deployment)) return true;
+  if (msUntilRoom(exchange, deployment) > 0) return true;
   const benchedMs = exchange.worker.health.benchedForMs(deployment.health, performance.now());
   if (benchedMs < leastBadMs) {
     leastBad = deployment;
@@ -159,9 +173,13 @@ function isWorthForcing(exchange: Exchange, deployment: CompiledDeployment): boo
   return health.availability(deployment.health, performance.now()) !== 'hard' && isWithinBudget(exchange, deployment);
 }
 
-/** Tried by this request, benched, or out of retries. */
+/** Tried by this request, benched, out of retries, or at a limit of its own. */
 function isOut(exchange: Exchange, deployment: CompiledDeployment): boolean {
-  return exchange.tried.includes(deployment) || isBenched(exchange, deployment);
+  return exchange.tried.includes(deployment) || isBenchedOrFull(exchange, deployment);
+}
+
+function isBenchedOrFull(exchange: Exchange, deployment: CompiledDeployment): boolean {
+  return isBenched(exchange, deployment) || msUntilRoom(exchange, deployment) > 0;
 }
 
 function isBenched(exchange: Exchange, deployment: CompiledDeployment): boolean {
@@ -213,6 +231,7 @@ function chooseFallback(exchange: Exchange): Choice | null {
     exchange.fallbackIndex += 1;
     const resolved = resolveFallback(snapshot, name);
     if (resolved === null || !isServable(exchange, resolved.group)) continue;
+    if (!admitFallback(exchange, resolved.group)) continue;
     const before = exchange.group;
     exchange.resolved = resolved;
     exchange.group = resolved.group;

@@ -11,6 +11,7 @@ import { requestLine, resolveModel, type CompiledDeployment } from '../compiled-
 import { answerError } from '../exchange/answer-error.ts';
 import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
+import { admit } from '../limits/admit.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
@@ -25,7 +26,7 @@ const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 /** `/v1/realtime`: an authenticated WebSocket upgrade becomes a tunnel to a deployment of the model in `?model=`. */
 export function openTunnel(exchange: Exchange): void {
-  const refusal = findRealtimeModel(exchange);
+  const refusal = findRealtimeModel(exchange) ?? admit(exchange);
   if (refusal !== null) {
     answerError(exchange, refusal);
     return;
@@ -219,7 +220,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
     this.#ticket = NO_TICKET;
     this.#note(101);
     const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n';
-    const accept = providerHeaders(head, false) + protocolLine(head, exchange) + gatewayHeaders(exchange) + upgrade;
+    const accept = providerHeaders(head, exchange) + protocolLine(head, exchange) + gatewayHeaders(exchange) + upgrade;
     const { socket } = connection;
     const ahead = connection.becomeTunnel((chunk) => {
       this.#toUpstream(chunk);

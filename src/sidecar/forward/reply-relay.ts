@@ -48,8 +48,7 @@ export class ReplyRelay {
   constructor(exchange: Exchange, head: ResponseHead) {
     this.#exchange = exchange;
     this.status = head.status;
-    const echo = exchange.snapshot.settings.echoProviderHeaders;
-    this.#providerHeaders = exchange.route.kind === 'admin' ? controlHeaders(head) : providerHeaders(head, echo);
+    this.#providerHeaders = exchange.route.kind === 'admin' ? controlHeaders(head) : providerHeaders(head, exchange);
     this.#contentLength = head.framing === 'length' ? head.contentLength : -1;
     this.#bodiless = head.framing === 'none';
     const shape = usageShape(exchange);

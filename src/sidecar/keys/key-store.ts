@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { KeyChangesMessage } from '../../contract/control-messages.ts';
 import { KeyDirectory } from '../../contract/key-directory.ts';
 import type { KeyRecord } from '../../contract/key-record.ts';
+import type { WorkerLimits } from '../limits/worker-limits.ts';
 import { resolvedKey, type ResolvedKey } from './resolved-key.ts';
 
 /**
@@ -19,12 +20,17 @@ const NEGATIVE_TTL_MS = 10_000;
  * Look-ups are by `digest`: the 32 bytes of the key's SHA-256 as a latin1 string, which a Map hashes quickly.
  */
 export class KeyStore {
+  readonly #limits: WorkerLimits;
   #directory: KeyDirectory | null = null;
   #complete = false;
   #sequence = 0;
   readonly #changes = new Map<string, KeyRecord | null>();
   readonly #cache = new Map<string, ResolvedKey>();
   readonly #unknownUntilMs = new Map<string, number>();
+
+  constructor(limits: WorkerLimits) {
+    this.#limits = limits;
+  }
 
   /** Takes a new directory; `shared` is never written by anyone. Changes known so far are in it. */
   load(shared: Uint8Array, sequence: number, complete: boolean): void {
@@ -78,7 +84,7 @@ export class KeyStore {
       const until = this.#unknownUntilMs.get(digest);
       return until !== undefined && until > nowMs ? null : undefined;
     }
-    const key = resolvedKey(record);
+    const key = resolvedKey(record, this.#limits);
     if (this.#cache.size >= MAX_CACHED_KEYS) this.#cache.clear();
     this.#cache.set(digest, key);
     return key;

@@ -1,5 +1,7 @@
 import type { KeyRecord } from '../../contract/key-record.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
+import { resolveKeyLimits, type KeyLimits } from '../limits/key-limits.ts';
+import type { WorkerLimits } from '../limits/worker-limits.ts';
 
 /** Bounds the remembered answers to "may this key use that model": names come from clients. */
 const MAX_REMEMBERED_MODELS = 256;
@@ -14,6 +16,8 @@ export interface ResolvedKey {
   readonly owner: string;
   /** By the name the client used; an answer holds for one group, since an alias may come to lead elsewhere. */
   readonly allowed: Map<string, ModelAccess>;
+  /** Its own, its user's and its team's; null = none. */
+  readonly limits: KeyLimits | null;
 }
 
 interface ModelAccess {
@@ -21,7 +25,7 @@ interface ModelAccess {
   readonly isAllowed: boolean;
 }
 
-export function resolvedKey(record: KeyRecord): ResolvedKey {
+export function resolvedKey(record: KeyRecord, limits: WorkerLimits): ResolvedKey {
   return {
     record,
     isMaster: false,
@@ -29,6 +33,7 @@ export function resolvedKey(record: KeyRecord): ResolvedKey {
     owner:
       record.teamId !== null ? `team:${record.teamId}` : record.userId !== null ? `user:${record.userId}` : record.hash,
     allowed: new Map(),
+    limits: resolveKeyLimits(record, limits),
   };
 }
 
@@ -43,6 +48,9 @@ export const MASTER_KEY: ResolvedKey = {
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,
+    modelLimits: {},
+    userLimits: null,
+    teamLimits: null,
     expiresAtMs: null,
     blocked: false,
   }),
@@ -50,6 +58,7 @@ export const MASTER_KEY: ResolvedKey = {
   eventPart: eventPart('master', null, null),
   owner: 'master',
   allowed: new Map(),
+  limits: null,
 };
 
 /** May `key` use the model the client named, or the group it resolved to? */

@@ -19,7 +19,7 @@ function loadOf(workerIndex: number): DeploymentLoad {
 }
 
 beforeEach(() => {
-  memory = newSharedMemory(2);
+  memory = newSharedMemory(2, { windowMs: 60_000, maxSubjects: 64 });
   one = loadOf(0);
   other = loadOf(1);
   deployment = { ...one.placeOf('d'), latencyTtlMs: 60_000, tracksUsage: true };

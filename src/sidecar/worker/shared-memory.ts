@@ -1,7 +1,10 @@
+import { LimitTable, newLimitMemory, type LimitMemory } from '../../contract/limit-table.ts';
 import { SharedQuota } from '../../contract/shared-quota.ts';
 import { newJournalSpaceCells, type JournalSpaceCells } from '../journal/journal-space.ts';
 import { clearInFlight, newDeploymentLoadMemory, type DeploymentLoadMemory } from '../routing/deployment-load.ts';
 import { newHealthMemory } from '../routing/deployment-health.ts';
+import type { SidecarSettings } from '../../contract/snapshot.ts';
+import { systemMs } from '../limits/system-clock.ts';
 
 /**
  * Memory that all threads of a sidecar work on, made once by its main thread. Who owns a part defines its layout; nothing
@@ -22,6 +25,10 @@ export interface SharedMemory {
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
   readonly deploymentLoad: DeploymentLoadMemory;
+  /** LimitTable: requests, tokens, permits and money of keys, users, teams, model groups, deployments. */
+  readonly limits: LimitMemory;
+  /** Monotonic time of the machine at which this was made, ms: zero of the limit table's clock. */
+  readonly startedSystemMs: number;
 }
 
 const LOOKS = 10;
@@ -35,6 +42,7 @@ const LOOK_EVERY_MS = 50;
 export function giveBackShares(shared: SharedMemory, workerIndex: number): void {
   Atomics.store(shared.connectionCounts, workerIndex, 0);
   clearInFlight(shared.deploymentLoad, workerIndex);
+  new LimitTable(shared.limits, workerIndex).returnHeld(workerIndex);
   for (const memory of [shared.admission]) {
     SharedQuota.giveBackAll(memory, workerIndex);
     forgetUnowned(memory, LOOKS, Infinity);
@@ -48,8 +56,11 @@ function forgetUnowned(memory: SharedArrayBuffer, looksLeft: number, least: numb
   else if (unowned !== 0) SharedQuota.forget(memory, unowned);
 }
 
+type RateLimitSizes = Pick<SidecarSettings['rateLimits'], 'windowMs' | 'maxSubjects'>;
+
 /** For a sidecar of `workerCount` workers, as its worker 0 sees it. */
-export function newSharedMemory(workerCount: number): SharedMemory {
+export function newSharedMemory(workerCount: number, rateLimits: RateLimitSizes): SharedMemory {
+  const limitRows = 2 ** Math.ceil(Math.log2(rateLimits.maxSubjects));
   return {
     workerIndex: 0,
     workerCount,
@@ -59,5 +70,7 @@ export function newSharedMemory(workerCount: number): SharedMemory {
     deploymentLoad: newDeploymentLoadMemory(workerCount),
     journalSpace: newJournalSpaceCells(workerCount),
     deploymentHealth: newHealthMemory(),
+    limits: newLimitMemory(limitRows, workerCount, rateLimits.windowMs),
+    startedSystemMs: systemMs(),
   };
 }

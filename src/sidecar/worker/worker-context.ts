@@ -4,6 +4,7 @@ import type { CallIds } from '../exchange/call-id.ts';
 import type { JournalWaiter, JournalWriter } from '../journal/journal-writer.ts';
 import type { KeyStore } from '../keys/key-store.ts';
 import type { LookupLimiter } from '../keys/lookup-limiter.ts';
+import type { WorkerLimits } from '../limits/worker-limits.ts';
 import type { ResponseOwners } from '../local/response-owners.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Admission } from '../overload/admission.ts';
@@ -31,6 +32,7 @@ export interface WorkerHost {
 export interface WorkerContext {
   snapshot: CompiledSnapshot | null;
   readonly keys: KeyStore;
+  readonly limits: WorkerLimits;
   readonly journal: JournalWriter;
   /** Hears of `open` lines, for which nobody waits. */
   readonly openLines: JournalWaiter;

@@ -79,7 +79,7 @@ export class WorkerSet implements WorkerEvents {
     this.#snapshot = snapshot;
     // Node can't move a Unix socket to another thread.
     const needsUnixWorker = threads > 1 && this.#options.listeners.some(({ isUnix }) => isUnix);
-    this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads);
+    this.#shared = newSharedMemory(needsUnixWorker ? threads + 1 : threads, snapshot.settings.rateLimits);
     this.#endSpaceScan = startSpaceScan(journalDirectory, this.#shared.journalSpace, logger);
     this.#gauges = new HealthGauges(this.#shared.deploymentHealth, this.#metrics);
     this.#gauges.applySnapshot(snapshot);

@@ -22,6 +22,7 @@ import { JournalWatch } from '../journal/journal-watch.ts';
 import { JournalWriter, type JournalWaiter } from '../journal/journal-writer.ts';
 import { KeyStore } from '../keys/key-store.ts';
 import { LookupLimiter } from '../keys/lookup-limiter.ts';
+import { WorkerLimits } from '../limits/worker-limits.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
 import { Admission } from '../overload/admission.ts';
 import { DeploymentLoad } from '../routing/deployment-load.ts';
@@ -58,7 +59,8 @@ export class Worker implements WorkerContext {
   draining = false;
   handedOver = false;
   controlConnected = false;
-  readonly keys: KeyStore = new KeyStore();
+  readonly limits: WorkerLimits;
+  readonly keys: KeyStore;
   readonly journal: JournalWriter;
   readonly openLines: JournalWaiter;
   readonly metrics: SidecarMetrics;
@@ -92,6 +94,8 @@ export class Worker implements WorkerContext {
     this.host = options.host;
     this.shared = options.shared;
     this.#logger = options.logger;
+    this.limits = new WorkerLimits(options.shared, options.registry, options.logger);
+    this.keys = new KeyStore(this.limits);
     this.metrics = new SidecarMetrics(options.registry);
     this.health = new DeploymentHealth(this.shared.deploymentHealth, healthReporter(this, options.logger));
     this.load = new DeploymentLoad(options.shared, this.metrics, Date.now());
@@ -160,7 +164,8 @@ export class Worker implements WorkerContext {
   applySnapshot(snapshot: Snapshot): number {
     const startMs = performance.now();
     this.#pools.configure(poolOptions(snapshot));
-    const compiled = compileSnapshot(snapshot, { pools: this.#pools, load: this.load, health: this.health });
+    const parts = { pools: this.#pools, load: this.load, health: this.health, limits: this.limits };
+    const compiled = compileSnapshot(snapshot, parts);
     this.metrics.prepare(compiled);
     this.journal.configure(snapshot.settings.journal);
     this.snapshot = compiled;
