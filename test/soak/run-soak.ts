@@ -30,6 +30,8 @@ const VANISH_SHARE = 0.03;
 /** Idle connections to providers are closed after this, so that a pause leaves none. */
 const UPSTREAM_IDLE_SECONDS = 1;
 const SETTLE_MS = 3_500;
+/** On a busy machine the last connections close later: so long the descriptors may take to be as many as before. */
+const PATIENCE_MS = 10_000;
 const READ_JOURNAL_MS = 5_000;
 
 /** 100 MB at a time, and a byte a second, have scenarios of their own. */
@@ -91,6 +93,7 @@ async function soak(): Promise<number> {
     await load.stop();
     next = load.next;
     await sleep(SETTLE_MS);
+    await untilDescriptors(sidecar, samples.at(-1)?.descriptors ?? null);
     samples.push(await takeSample(urls, sidecar, (i * everySeconds) / 60));
     print(sampleLine(samples.at(-1)));
   }
@@ -176,7 +179,16 @@ async function takeSample(urls: readonly string[], sidecar: number, minute: numb
     else controlBytes = sample.heapBytes + sample.externalBytes;
   }
   if (own === null) throw new Error('the sidecar has no inspector');
-  return { ...own, minute, controlBytes, descriptors: readdirSync(`/proc/${sidecar}/fd`).length };
+  return { ...own, minute, controlBytes, descriptors: descriptorsOf(sidecar) };
+}
+
+function descriptorsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+async function untilDescriptors(pid: number, before: number | null): Promise<void> {
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  while (before !== null && descriptorsOf(pid) !== before && performance.now() < deadlineMs) await sleep(100);
 }
 
 function sampleLine(sample: Sample | undefined): string {

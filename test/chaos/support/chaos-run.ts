@@ -48,6 +48,13 @@ export interface LoadPlan {
 }
 
 const LAUNCHER = join(import.meta.dirname, '../../../bin/slipstream.js');
+/** Whatever is taken for a request and given back after it. */
+const ZERO_AT_REST = [
+  'slipstream_admitted_requests',
+  'slipstream_queued_requests',
+  'slipstream_deployment_in_flight',
+  'slipstream_journal_queued_bytes',
+];
 const IN_FLIGHT_PATIENCE_MS = 10_000;
 const RECOVERY_PATIENCE_MS = 30_000;
 
@@ -241,6 +248,10 @@ export class ChaosRun {
     };
     await this.until(isIdle, 'no request in flight by its own account', IN_FLIGHT_PATIENCE_MS);
     if (inFlight !== 0) this.violations.push(`${inFlight} requests in flight for ever`);
+    for (const gauge of ZERO_AT_REST) {
+      const value = await this.metric(gauge);
+      if (value !== 0) this.violations.push(`${gauge} is ${value} at rest`);
+    }
     const dropped = await this.metric('slipstream_journal_dropped_total');
     const refused = await this.metric('slipstream_refused_before_authentication_total');
     this.#remember();

@@ -19,6 +19,9 @@ export interface YamlParts {
   readonly threads?: number;
 }
 
+/** Limits that are kept count of and never reached, so that what takes them and gives them back is at work. */
+const LIMITS = 'rpm_limit: 2000000000, tpm_limit: 2000000000, max_parallel_requests: 1000000';
+
 export function gatewayYaml({ models, timeouts, slipstream, threads = 1 }: YamlParts): string {
   const entries = models.map(({ name, base, upstream = 'mock', params }) => {
     const more = params === undefined ? '' : `, ${params}`;
@@ -30,7 +33,7 @@ export function gatewayYaml({ models, timeouts, slipstream, threads = 1 }: YamlP
     ...entries,
     `general_settings: { master_key: ${MASTER_KEY} }`,
     'slipstream:',
-    `  keys: [ { key: ${TEST_KEY} } ]`,
+    `  keys: [ { key: ${TEST_KEY}, ${LIMITS} } ]`,
     `  threads: ${threads}`,
     ...(limits.length === 0 ? [] : [`  timeouts: { ${limits.join(', ')} }`]),
     ...slipstream.map((line) => `  ${line}`),

@@ -12,6 +12,7 @@ const START_TIMEOUT_MS = 20_000;
 export interface FaultProvider {
   /** One JSON line for each request, with its nonce. */
   readonly logPath: string;
+  readonly pid: number;
   /** `api_base` of a provider that does just this. */
   url(fault: FaultName): string;
 }
@@ -28,5 +29,5 @@ export async function startFaultProvider(cleanup: Cleanup): Promise<FaultProvide
     port = Number(/listening on http:\/\/[^\s]*:(\d+)$/m.exec(child.output)?.[1] ?? 0);
     return port > 0;
   }, START_TIMEOUT_MS);
-  return { logPath, url: (fault) => `http://127.0.0.1:${port}/${fault}/v1` };
+  return { logPath, pid: child.pid, url: (fault) => `http://127.0.0.1:${port}/${fault}/v1` };
 }
