@@ -149,22 +149,18 @@ describe('the retry budget', { concurrency: true }, () => {
   const productBudget = { retryBudget: { ratio: 0.2, floor: 10 } };
 
   it('a provider that fails every request sees at most 1.3 times as many', async () => {
-    for (const [groups, model] of [
-      [{ alone: 'a' }, 'alone'],
-      [{ gpt: 'ab' }, 'gpt'],
-    ] as const) {
-      await withWorld(groups, { failure: productBudget, settings: { numRetries: 5 } }, async (world) => {
-        for (const name of groups[model as keyof typeof groups]) world.answers(name, fails(500));
+    for (const names of ['a', 'ab']) {
+      await withWorld({ gpt: names }, { failure: productBudget, settings: { numRetries: 5 } }, async (world) => {
+        for (const name of names) world.answers(name, fails(500));
         const requests = 200;
         const client = new RawClient(world.gateway.port);
         for (let count = 0; count < requests; count += 1) {
-          const reply = await client.send(requestBytes({ key: TEST_KEY, body: `{"model":"${model}"}` })).reply();
+          const reply = await client.send(requestBytes({ key: TEST_KEY, body: '{"model":"gpt"}' })).reply();
           assert.equal(reply.status, 500);
         }
         client.close();
         const seen = world.asked.length;
-        const deployments = groups[model as keyof typeof groups].length;
-        assert.ok(seen <= requests * 1.2 + 10 * deployments, `${seen} attempts of ${requests} requests`);
+        assert.ok(seen <= requests * 1.2 + 10 * names.length, `${seen} attempts of ${requests} requests`);
         assert.ok(seen > requests, 'some are retried');
         assert.ok((await metric(world.gateway.port, 'slipstream_retries_refused_total')) > 0);
       });

@@ -10,6 +10,8 @@ export type Route =
   | { readonly kind: 'liveness' }
   | { readonly kind: 'readiness' }
   | { readonly kind: 'metrics' }
+  /** Real calls to the deployments. */
+  | { readonly kind: 'health' }
   | { readonly kind: 'server' }
   | { readonly kind: 'admin' };
 
@@ -36,6 +38,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ['/health/liveness', Object.freeze({ kind: 'liveness' })],
   ['/health/readiness', Object.freeze({ kind: 'readiness' })],
   ['/metrics', Object.freeze({ kind: 'metrics' })],
+  ['/health', Object.freeze({ kind: 'health' })],
   // `OPTIONS *`; the parser admits the asterisk with no other method (RFC 9112 §3.2.4).
   ['*', Object.freeze({ kind: 'server' })],
 ]);
@@ -57,6 +60,7 @@ export function routeMethods(route: Route): readonly string[] | null {
     case 'liveness':
     case 'readiness':
     case 'metrics':
+    case 'health':
       return GET;
     case 'realtime':
       return GET_ONLY;

@@ -16,6 +16,7 @@ import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
 import { firstChoice, noDeployments } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
+import { answerHealth } from '../health/answer-health.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
 import { admit } from '../limits/admit.ts';
@@ -199,6 +200,9 @@ function proceed(exchange: Exchange): void {
       return;
     case 'admin':
       forwardToControl(exchange);
+      return;
+    case 'health':
+      answerHealth(exchange);
       return;
     case 'server': // refused with its method, in `onHead`
       return;

@@ -9,6 +9,7 @@ import type { ResponseOwners } from '../local/response-owners.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { RetryQueue } from '../forward/retry-queue.ts';
+import type { HealthChecks } from '../health/health-checks.ts';
 import type { DeploymentHealth } from '../routing/deployment-health.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { DeploymentLoad } from '../routing/deployment-load.ts';
@@ -51,6 +52,7 @@ export interface WorkerContext {
   readonly blocks: BlockPool;
   readonly health: DeploymentHealth;
   readonly retries: RetryQueue;
+  readonly healthChecks: HealthChecks;
   /** Every answer says `connection: close`. */
   draining: boolean;
   /** Drains because another sidecar has taken its place: the service as a whole stays ready. */

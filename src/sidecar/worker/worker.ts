@@ -26,6 +26,7 @@ import { WorkerLimits } from '../limits/worker-limits.ts';
 import { ResponseOwners } from '../local/response-owners.ts';
 import { Admission } from '../overload/admission.ts';
 import { DeploymentLoad } from '../routing/deployment-load.ts';
+import { HealthChecks } from '../health/health-checks.ts';
 import { DeploymentHealth } from '../routing/deployment-health.ts';
 import { healthReporter } from '../routing/health-reporter.ts';
 import type { Certificate } from '../tls/certificates.ts';
@@ -76,6 +77,7 @@ export class Worker implements WorkerContext {
   readonly blocks: BlockPool = new BlockPool();
   readonly health: DeploymentHealth;
   readonly retries: RetryQueue = new RetryQueue();
+  readonly healthChecks: HealthChecks = new HealthChecks(this);
   readonly keyWaiters: Map<string, KeyWaiter[]> = new Map();
 
   readonly #logger: Logger;
@@ -284,6 +286,7 @@ export class Worker implements WorkerContext {
     this.#arrivals.onTick(nowMs);
     this.admission.tick(nowMs);
     this.#pools.tick(nowMs);
+    this.healthChecks.tick(nowMs);
     this.journal.tick(nowMs);
     this.#journalWatch.onTick(nowMs);
     if (this.#drained !== null) this.#closeUnused(nowMs);
