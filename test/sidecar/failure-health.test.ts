@@ -33,7 +33,7 @@ async function health(world: FailureWorld, query = '', key = MASTER_KEY): Promis
     healthy: body['healthy_endpoints'] ?? [],
     unhealthy: body['unhealthy_endpoints'] ?? [],
     unchecked: body['unchecked_endpoints'] ?? [],
-    raw: reply.raw,
+    raw: reply.raw.toString('latin1'),
   };
 }
 

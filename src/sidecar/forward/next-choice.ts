@@ -160,10 +160,10 @@ function choosePinned(exchange: Exchange, pinned: CompiledDeployment): Choice | 
 function noteLeastBad(exchange: Exchange, deployment: CompiledDeployment): boolean {
   if (exchange.tried.includes(deployment) || !isWorthForcing(exchange, deployment)) return true;
   if (msUntilRoom(exchange, deployment) > 0) return true;
-  const benchedMs = exchange.worker.health.benchedForMs(deployment.health, performance.now());
-  if (benchedMs < leastBadMs) {
+  const untilMs = exchange.worker.health.benchedUntilMs(deployment.health);
+  if (untilMs < leastBadMs) {
     leastBad = deployment;
-    leastBadMs = benchedMs;
+    leastBadMs = untilMs;
   }
   return true;
 }

@@ -113,6 +113,12 @@ export class DeploymentHealth {
     return record.row === NO_ROW ? CLOSED : unpackBreaker(this.#load(record));
   }
 
+  /** For comparison alone: the shared ms until which it is benched; 0 if it is not. */
+  benchedUntilMs(record: HealthRecord): number {
+    const { phase, timeMs } = this.breaker(record);
+    return phase === 'closed' ? 0 : timeMs;
+  }
+
   /** How long the deployment is still benched, ms; 0 if it is not. */
   benchedForMs(record: HealthRecord, nowMs: number): number {
     const breaker = this.breaker(record);
