@@ -187,8 +187,9 @@ function descriptorsOf(pid: number): number {
 }
 
 async function untilDescriptors(pid: number, before: number | null): Promise<void> {
+  if (before === null) return;
   const deadlineMs = performance.now() + PATIENCE_MS;
-  while (before !== null && descriptorsOf(pid) !== before && performance.now() < deadlineMs) await sleep(100);
+  while (descriptorsOf(pid) !== before && performance.now() < deadlineMs) await sleep(100);
 }
 
 function sampleLine(sample: Sample | undefined): string {
