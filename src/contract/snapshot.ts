@@ -193,6 +193,11 @@ export interface SidecarSettings {
   /** Extra header that carries the key, lower case; null = none. */
   readonly keyHeaderName: string | null;
   readonly metricsRequireKey: boolean;
+  readonly cors: {
+    /** Lower case, or `*`. Empty: CORS is off. */
+    readonly allowedOrigins: readonly string[];
+    readonly maxAgeMs: number;
+  };
   readonly clientAddress: {
     /** Addresses, CIDR blocks, `unix`: whose X-Forwarded-For is believed. Empty: nobody's. */
     readonly trustedProxies: readonly string[];

@@ -7,6 +7,7 @@ import { TrustedProxies } from '../domain/network/trusted-proxies.ts';
 import { queryNames } from '../domain/request/passed-query.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
+import { type Cors, compileCors } from './exchange/cors.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
 import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
@@ -86,6 +87,8 @@ export interface CompiledSnapshot {
   /** A group of this deployment alone, for a fallback that names it by its id. */
   readonly singleGroup: (deployment: CompiledDeployment) => CompiledGroup;
   readonly masterKeyHash: Buffer | null;
+  /** Null: the gateway says nothing about CORS. */
+  readonly cors: Cors | null;
   /** Whose X-Forwarded-For is believed; null: nobody's. */
   readonly trustedProxies: TrustedProxies | null;
   /** For connections accepted from now on. */
@@ -158,6 +161,7 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limit
     aliases: snapshot.aliases,
     deployments,
     singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, snapshot, compile),
+    cors: compileCors(snapshot.settings),
     trustedProxies: compileTrustedProxies(snapshot.settings),
     masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
     parserLimits: Object.freeze({

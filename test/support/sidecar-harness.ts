@@ -150,6 +150,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
       masterKeyHash: sha256(MASTER_KEY),
       keyHeaderName: null,
       metricsRequireKey: true,
+      cors: { allowedOrigins: [], maxAgeMs: 600_000 },
       clientAddress: { trustedProxies: [], record: true },
       journal: DEFAULT_JOURNAL_SETTINGS,
       ...settings,

@@ -168,6 +168,7 @@ function sidecarSettings(
     masterKeyHash,
     keyHeaderName: settings.key_header_name?.toLowerCase() ?? null,
     metricsRequireKey: settings.metrics_require_key,
+    cors: { allowedOrigins: settings.cors.allowed_origins ?? [], maxAgeMs: settings.cors.max_age },
     clientAddress: {
       trustedProxies: settings.use_x_forwarded_for ? (settings.trusted_proxies ?? []) : [],
       record: settings.record_client_address,

@@ -296,11 +296,32 @@ const healthChecksSchema = z.strictObject({
   prompt: setting(text(), { description: 'What a chat model is asked.', default: 'Reply with OK.' }),
 });
 
+const ORIGIN = /^(?:\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/,"]+)$/;
+
 /** In a variable with commas between. */
-const proxyList = (): z.ZodType<readonly string[]> =>
+const commaTexts = (isRight: (entry: string) => boolean, message: string): z.ZodType<readonly string[]> =>
   texts()
-    .transform((entries) => entries.flatMap((entry) => entry.split(',').map((part) => part.trim())))
-    .refine((entries) => entries.every(isTrustedProxyEntry), 'must be addresses, CIDR blocks or `unix`');
+    .transform((entries) => entries.flatMap((entry) => entry.split(',').map((part) => part.trim().toLowerCase())))
+    .refine((entries) => entries.every(isRight), message);
+
+const corsSchema = z.strictObject({
+  allowed_origins: setting(
+    commaTexts((entry) => ORIGIN.test(entry), 'must be origins such as https://app.example.com, or *'),
+    {
+      description:
+        'Origins of web pages that may use the gateway, or `*`. None: CORS is off, OPTIONS is answered with 405.',
+      default: null,
+    },
+  ),
+  max_age: setting(seconds({ zero: true }), {
+    description: 'How long browsers may remember the answer to a preflight.',
+    unit: 'seconds',
+    default: '600',
+  }),
+});
+
+const proxyList = (): z.ZodType<readonly string[]> =>
+  commaTexts(isTrustedProxyEntry, 'must be addresses, CIDR blocks or `unix`');
 
 /** The section `slipstream:`, and where else each of its settings may come from. */
 export const slipstreamSchema = z.strictObject({
@@ -404,6 +425,7 @@ export const slipstreamSchema = z.strictObject({
     description: 'Connections begin with a PROXY protocol header, on listeners that do not say otherwise.',
     default: 'false',
   }),
+  cors: corsSchema,
   trusted_proxies: setting(proxyList(), {
     description:
       'Addresses and CIDR blocks of proxies whose X-Forwarded-For is believed, and `unix` for those that come over a ' +
@@ -449,9 +471,10 @@ type NullableLimits = Readonly<Omit<z.output<typeof limitsSchema>, 'max_in_fligh
 
 /** A setting whose default is "none" may be null. */
 type Nullable<T> = Readonly<
-  Omit<T, 'tls' | 'trusted_proxies' | 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>
+  Omit<T, 'tls' | 'cors' | 'trusted_proxies' | 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>
 > & {
   readonly tls: Readonly<{ [Key in keyof z.output<typeof tlsSchema>]: z.output<typeof tlsSchema>[Key] | null }>;
+  readonly cors: { readonly allowed_origins: readonly string[] | null; readonly max_age: number };
   readonly trusted_proxies: readonly string[] | null;
   readonly host: string | null;
   readonly master_key: string | null;

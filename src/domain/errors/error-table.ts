@@ -131,6 +131,10 @@ export const ERROR_TABLE = {
     source: 'downstream',
     meaning: 'No response with this id was made through this gateway by a key of the same owner.',
   }),
+  origin_not_allowed: spec(403, BAD, {
+    source: 'downstream',
+    meaning: 'A browser asked (CORS preflight) for a page whose origin is not in slipstream.cors.allowed_origins.',
+  }),
   method_not_allowed: spec(405, BAD, {
     source: 'downstream',
     meaning: 'The route exists, with other methods; see the allow header.',

@@ -11,9 +11,10 @@ import type { TrustedProxies } from '../../domain/network/trusted-proxies.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
 import { RequestParser } from '../../http1/request-parser.ts';
 import { checkDeadlines } from '../exchange/check-deadlines.ts';
+import { isPreflight } from '../exchange/cors.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
-import { findRoute } from '../exchange/route.ts';
+import { findRoute, PREFLIGHT } from '../exchange/route.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
@@ -279,7 +280,9 @@ export class DownstreamConnection implements ClientSocketOwner {
       this.#refuseMalformed(NOT_READY);
       return;
     }
-    this.exchange = new Exchange(this, worker.snapshot, findRoute(parser.head.path), this.#scanner);
+    const { head } = parser;
+    const route = worker.snapshot.cors !== null && isPreflight(head) ? PREFLIGHT : findRoute(head.path);
+    this.exchange = new Exchange(this, worker.snapshot, route, this.#scanner);
     worker.metrics.received.add(1);
     worker.metrics.inFlight.add(1);
     onHead(this.exchange);

@@ -18,6 +18,7 @@ import { finishReservations } from '../limits/admit.ts';
 import type { Reservation } from '../limits/reservation.ts';
 import type { AdmissionWaiter } from '../overload/admission.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
+import { corsLines } from './cors.ts';
 import { RequestBody } from './request-body.ts';
 import type { Route } from './route.ts';
 import { openEventLine, usageEventLine } from './usage-event-line.ts';
@@ -60,6 +61,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   readonly body: RequestBody;
   readonly bodyText: (start: number, end: number) => string;
   readonly id: string;
+  /** Lines that every answer has where CORS is on; empty where not. */
+  readonly corsLines: string;
   readonly startedUnixMs: number;
   /** Monotonic, ms. */
   readonly startedMs: number;
@@ -157,6 +160,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     this.startedUnixMs = Date.now();
     this.startedMs = performance.now();
     this.id = this.worker.ids.next(this.startedUnixMs);
+    this.corsLines = snapshot.cors === null ? '' : corsLines(snapshot.cors, this.head.headers);
     this.keepAlive = this.head.keepAlive;
   }
 
@@ -259,11 +263,11 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     this.#sendParked();
   }
 
-  /** `connection:` of the answer. */
+  /** `connection:` of the answer, and what CORS adds. */
   connectionLine(): string {
     if (this.worker.draining) this.keepAlive = false;
-    if (!this.keepAlive) return 'connection: close\r\n';
-    return this.head.minor === 0 ? 'connection: keep-alive\r\n' : '';
+    if (!this.keepAlive) return `${this.corsLines}connection: close\r\n`;
+    return this.head.minor === 0 ? `${this.corsLines}connection: keep-alive\r\n` : this.corsLines;
   }
 
   #framed(head: string, parts: readonly Bytes[], tail: string): Outgoing {

@@ -13,9 +13,12 @@ export type Route =
   /** Real calls to the deployments. */
   | { readonly kind: 'health' }
   | { readonly kind: 'server' }
+  /** Of CORS, where it is on; whatever the path. */
+  | { readonly kind: 'preflight' }
   | { readonly kind: 'admin' };
 
 const ADMIN: Route = Object.freeze({ kind: 'admin' });
+export const PREFLIGHT: Route = Object.freeze({ kind: 'preflight' });
 const MODEL: Route = Object.freeze({ kind: 'model' });
 const RESPONSE: Route = Object.freeze({ kind: 'response', action: '', methods: ['GET', 'DELETE'] });
 const RESPONSE_CANCEL: Route = Object.freeze({ kind: 'response', action: '/cancel', methods: ['POST'] });
@@ -66,6 +69,8 @@ export function routeMethods(route: Route): readonly string[] | null {
       return GET_ONLY;
     case 'server':
       return SERVED;
+    case 'preflight':
+      return OPTIONS_ONLY;
     case 'admin':
       return null;
     default:
@@ -75,6 +80,7 @@ export function routeMethods(route: Route): readonly string[] | null {
 
 const POST: readonly string[] = ['POST'];
 const GET: readonly string[] = ['GET', 'HEAD'];
+const OPTIONS_ONLY: readonly string[] = ['OPTIONS'];
 const GET_ONLY: readonly string[] = ['GET'];
 /** By some route; OPTIONS is not among them. */
 const SERVED: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];

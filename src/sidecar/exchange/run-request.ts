@@ -20,6 +20,7 @@ import { answerHealth } from '../health/answer-health.ts';
 import { mayUseModel } from '../keys/resolved-key.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
 import { admit } from '../limits/admit.ts';
+import { answerPreflight } from '../local/answer-preflight.ts';
 import { answerLocally } from '../local/local-answers.ts';
 import { answerError } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
@@ -204,6 +205,9 @@ function proceed(exchange: Exchange): void {
     case 'health':
       answerHealth(exchange);
       return;
+    case 'preflight':
+      answerPreflight(exchange);
+      return;
     case 'server': // refused with its method, in `onHead`
       return;
     case 'models':
@@ -338,7 +342,7 @@ export function settleRefusal(exchange: Exchange): void {
 function needsNoKey(exchange: Exchange): boolean {
   const { route, snapshot } = exchange;
   if (route.kind === 'metrics') return !snapshot.settings.metricsRequireKey;
-  return route.kind === 'liveness' || route.kind === 'readiness';
+  return route.kind === 'liveness' || route.kind === 'readiness' || route.kind === 'preflight';
 }
 
 /** Lower case; null for none. Several lines are one list (RFC 9110 §5.3), which no decoder has as its name. */

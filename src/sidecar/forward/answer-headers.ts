@@ -31,20 +31,22 @@ LIMITS_WITHHELD[HeaderId.XRatelimit] = 2;
 
 /**
  * Status line and header lines of the answer to a provider's reply: the provider's own but for those withheld, and if
- * the configuration says so each again as `llm_provider-<name>`. Framing, connection and our own lines follow later.
+ * the configuration says so each again as `llm_provider-<name>`. Where the gateway itself says
+ * something about CORS, the provider does not. Framing, connection and our own lines follow later.
  */
 export function providerHeaders(head: ResponseHead, exchange: Exchange): string {
   const limits = exchange.key === null ? null : exchange.key.limits;
   const withheld = limits !== null && limits.hidesProviders ? LIMITS_WITHHELD : WITHHELD;
-  return relayedHeaders(head, withheld, exchange.snapshot.settings.echoProviderHeaders);
+  const { settings, cors } = exchange.snapshot;
+  return relayedHeaders(head, withheld, settings.echoProviderHeaders, cors !== null);
 }
 
 /** Status line and header lines of the control plane's reply: all but hop-by-hop ones, it is a part of the gateway. */
 export function controlHeaders(head: ResponseHead): string {
-  return relayedHeaders(head, NONE_WITHHELD, false);
+  return relayedHeaders(head, NONE_WITHHELD, false, false);
 }
 
-function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean): string {
+function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean, hasOwnCors: boolean): string {
   const { headers } = head;
   const dropped = connectionOptions(headers);
   let lines = statusLine(head.status);
@@ -52,6 +54,8 @@ function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean)
   for (let index = 0; index < headers.count; index += 1) {
     const id = headers.id(index);
     if (withheld[id] === 1 || isHopByHop(id)) continue;
+    // Two lines of this kind, and browsers refuse the answer.
+    if (hasOwnCors && headers.name(index).startsWith('access-control-')) continue;
     if (dropped !== null && dropped.has(headers.name(index))) continue;
     const line = headers.bytes.latin1Slice(headers.lineStart(index), headers.lineEnd(index));
     if (withheld[id] === 0) lines += line;
