@@ -2,6 +2,7 @@
 //   node bin/slipstream.js node -- bench/micro/select-deployment.ts
 import { asBytes } from '../../src/base/bytes.ts';
 import { JsonObjectScanner } from '../../src/base/json-object-scanner.ts';
+import { SharedQuota } from '../../src/contract/shared-quota.ts';
 import type { RoutingSettings } from '../../src/contract/snapshot.ts';
 import { REQUEST_KEYS } from '../../src/domain/request/request-fields.ts';
 import { ROUTING_STRATEGIES, type RoutingStrategy } from '../../src/domain/routing/routing-strategy.ts';
@@ -11,6 +12,7 @@ import { BlockPool } from '../../src/sidecar/exchange/block-pool.ts';
 import type { Exchange } from '../../src/sidecar/exchange/exchange.ts';
 import { RequestBody } from '../../src/sidecar/exchange/request-body.ts';
 import { DeploymentHealth } from '../../src/sidecar/routing/deployment-health.ts';
+import { MemoryBudget } from '../../src/sidecar/overload/memory-budget.ts';
 import { DeploymentLoad } from '../../src/sidecar/routing/deployment-load.ts';
 import { selectDeployment } from '../../src/sidecar/routing/select-deployment.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -59,7 +61,7 @@ function exchangeOf(tags: readonly string[]): Exchange {
   const scanner = new JsonObjectScanner(REQUEST_KEYS);
   scanner.push(bytes, 0, bytes.length);
   scanner.finish();
-  const body = new RequestBody(new BlockPool());
+  const body = new RequestBody(new BlockPool(), new MemoryBudget(SharedQuota.memoryFor(1), 0));
   body.push(bytes, 0, bytes.length, true, false);
   body.finish();
   const exchange = {

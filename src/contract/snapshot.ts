@@ -166,6 +166,8 @@ export interface SidecarSettings {
     readonly maxReplayBytes: number;
     /** Bytes per second that a request body must come with after its first time (`clientBodyMs`); 0 = any pace. */
     readonly minBodyRate: number;
+    /** Bytes held for requests in flight in the whole sidecar; null = a quarter of the memory there is. */
+    readonly maxInFlightBytes: number | null;
     /** Requests in flight in the whole sidecar; null = no limit. */
     readonly maxInFlight: number | null;
     /** Requests that wait for one of those to end; null = as many as `maxInFlight`. */

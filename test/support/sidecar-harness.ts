@@ -135,6 +135,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
         maxJsonBodyBytes: 33_554_432,
         maxReplayBytes: 8_388_608,
         minBodyRate: 1024,
+        maxInFlightBytes: null,
         maxInFlight: null,
         maxQueue: null,
         ...limits,

@@ -150,6 +150,7 @@ function sidecarSettings(
       maxJsonBodyBytes: settings.limits.max_json_body_bytes,
       maxReplayBytes: settings.limits.max_replay_bytes,
       minBodyRate: settings.limits.min_body_rate,
+      maxInFlightBytes: settings.limits.max_in_flight_bytes,
       maxInFlight: settings.limits.max_in_flight,
       maxQueue: settings.limits.max_queue,
     },

@@ -99,6 +99,14 @@ const limitsSchema = z.strictObject({
     unit: 'bytes per second',
     default: '1024',
   }),
+  max_in_flight_bytes: setting(integer(MEBIBYTE, 2 ** 46), {
+    description:
+      'Most memory held for requests in progress, all threads together: bodies, also decoded, and what clients do not ' +
+      'take. A body that does not fit in what is left is refused with 503 before it is read.',
+    unit: 'bytes',
+    default: null,
+    defaultNote: 'a quarter of the memory of the control group, or else of the machine',
+  }),
   max_in_flight: setting(integer(1, 1_000_000), {
     description:
       'Most requests in flight at providers, all threads together. Beyond it a few wait (max_queue) and the rest gets ' +
@@ -464,7 +472,10 @@ export type Settings = Nullable<
 };
 
 /** Limits that may be left open. */
-type NullableLimits = Readonly<Omit<z.output<typeof limitsSchema>, 'max_in_flight' | 'max_queue'>> & {
+type NullableLimits = Readonly<
+  Omit<z.output<typeof limitsSchema>, 'max_in_flight_bytes' | 'max_in_flight' | 'max_queue'>
+> & {
+  readonly max_in_flight_bytes: number | null;
   readonly max_in_flight: number | null;
   readonly max_queue: number | null;
 };

@@ -15,12 +15,15 @@ import { isPreflight } from '../exchange/cors.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
 import { findRoute, PREFLIGHT } from '../exchange/route.ts';
+import { outOfMemory, type RequestBody } from '../exchange/request-body.ts';
+import { findRoute } from '../exchange/route.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import { ClientInput } from './client-input.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
 import { earlyRefusal, malformedError } from './early-refusal.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { ReplyReaders } from './reply-readers.ts';
 import { WriteProgress } from './write-progress.ts';
 
@@ -29,6 +32,9 @@ export const UNUSED_MS = 500;
 
 /** After an answer that ended with an error event its connection is closed, unless its client uses it within this. */
 const BROKEN_STREAM_IDLE_MS = 2_000;
+
+/** A client that has taken nothing for so long is cut off where memory is short. */
+const STALLED_MS = 1_000;
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const NOT_READY: GatewayError = {
@@ -62,6 +68,7 @@ export class DownstreamConnection implements ClientSocketOwner {
   #waitingFor: TimeoutName = 'clientHeadMs';
   readonly #input: ClientInput = new ClientInput();
   readonly #writes: WriteProgress = new WriteProgress();
+  readonly #held: HeldBytes;
   /** Of a request that was answered before it was whole: the socket may be reading to its memory. */
   #unfinishedBody: RequestBody | null = null;
   /** Takes all bytes once the connection is a tunnel. */
@@ -85,6 +92,7 @@ export class DownstreamConnection implements ClientSocketOwner {
     limits: ParserLimits,
     onGone: (connection: DownstreamConnection) => void,
   ) {
+    this.#held = new HeldBytes(worker.budget);
     this.worker = worker; // first: where to read to is asked at once
     const { socket } = new ClientSocket(accepted, worker.slab, this);
     this.socket = socket;
@@ -115,6 +123,7 @@ export class DownstreamConnection implements ClientSocketOwner {
       this.#blocked = true;
       this.#waitForReader();
     }
+    if (!ready) this.#held.setUnsent(this.socket.writableLength);
     return ready;
   }
 
@@ -159,6 +168,8 @@ export class DownstreamConnection implements ClientSocketOwner {
       this.#writes.hasMoved(this.socket)
     ) {
       this.#wait('clientWriteIdleMs', nowMs);
+    } else if (this.#blocked && this.worker.budget.isUsedUp && this.#hasStalled(nowMs)) {
+      this.destroy(); // memory is short: those go first for whom it is held in vain
     }
     if (this.deadlineMs <= nowMs) this.#onDeadline();
     if (this.#paused) this.#readOn();
@@ -248,9 +259,11 @@ export class DownstreamConnection implements ClientSocketOwner {
   #step(bytes: Bytes): void {
     const { parser } = this;
     const input = this.#input;
-    input.at = parser.next(bytes, input.at, bytes.length);
+    const from = input.at;
+    input.at = parser.next(bytes, from, bytes.length);
     switch (parser.event) {
       case ParserEvent.NeedMore:
+        if (this.exchange === null) this.#held.headBytes += bytes.length - from;
         input.drop();
         return;
       case ParserEvent.Head:
@@ -276,6 +289,7 @@ export class DownstreamConnection implements ClientSocketOwner {
   #begin(): void {
     const { worker, parser } = this;
     invariant(this.exchange === null, 'one request at a time');
+    this.#held.headBytes = 0;
     if (worker.snapshot === null) {
       this.#refuseMalformed(NOT_READY);
       return;
@@ -299,7 +313,12 @@ export class DownstreamConnection implements ClientSocketOwner {
       else this.#waitForBody(exchange);
     }
     const { pace } = this.#input;
-    if (pace === 'to-drop') this.#stopListening();
+    const fits = this.#held.setUnread(this.#input.length);
+    if (!fits && exchange === null) {
+      this.#refuseMalformed(outOfMemory());
+      return;
+    }
+    if (pace === 'to-drop' || !fits) this.#stopListening();
     const mustPause = pace === 'by-tick';
     if (mustPause === this.#paused) return;
     this.#paused = mustPause;
@@ -327,8 +346,14 @@ export class DownstreamConnection implements ClientSocketOwner {
     this.socket.resume();
   }
 
+  #hasStalled(nowMs: number): boolean {
+    const { snapshot } = this.worker;
+    return snapshot !== null && nowMs - (this.deadlineMs - snapshot.settings.timeouts.clientWriteIdleMs) > STALLED_MS;
+  }
+
   #stopListening(): void {
     this.#input.drop();
+    this.#held.setUnread(0);
     this.#deaf = true;
     // Without a request in progress it sends, and does not read what it got before.
     if (this.exchange === null) this.destroy();
@@ -392,6 +417,7 @@ export class DownstreamConnection implements ClientSocketOwner {
 
   #onDrain(): void {
     this.#blocked = false;
+    this.#held.setUnsent(0);
     if (this.#closing) return;
     const { exchange } = this;
     if (exchange === null) {
@@ -412,6 +438,7 @@ export class DownstreamConnection implements ClientSocketOwner {
     if (this.#gone) return;
     this.#gone = true;
     this.#input.drop();
+    this.#held.release();
     this.deadlineMs = Infinity;
     const { exchange } = this;
     if (exchange !== null && exchange.state !== 'recording' && exchange.state !== 'done') {

@@ -155,7 +155,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     this.head = connection.parser.head;
     this.route = route;
     this.scanner = scanner;
-    this.body = new RequestBody(this.worker.blocks);
+    this.body = new RequestBody(this.worker.blocks, this.worker.budget);
     this.bodyText = (start, end) => this.body.text(start, end);
     this.startedUnixMs = Date.now();
     this.startedMs = performance.now();

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { asBytes, type Bytes } from '../../base/bytes.ts';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import type { MemoryBudget } from '../overload/memory-budget.ts';
 import { BLOCK_BYTES, type BlockPool } from './block-pool.ts';
 
 /** From here on a chunk of its own memory is kept as it is; a smaller one, or a lent one, is copied into a block. */
@@ -20,13 +21,19 @@ const MIN_READ_BYTES = 16 * 1024;
 export class RequestBody {
   readonly parts: Bytes[] = [];
   length = 0;
+  /** More came than the budget of bytes in flight had left: the request is to be refused. */
+  isOverBudget = false;
   readonly #pool: BlockPool;
+  readonly #budget: MemoryBudget;
+  /** Taken from the budget. */
+  #chargedBytes = 0;
   readonly #blocks: Bytes[] = [];
   /** Bytes used of the last part, if that is a block still filling; −1 otherwise. */
   #blockUsed = -1;
 
-  constructor(pool: BlockPool) {
+  constructor(pool: BlockPool, budget: MemoryBudget) {
     this.#pool = pool;
+    this.#budget = budget;
   }
 
   reset(): void {
@@ -50,6 +57,7 @@ export class RequestBody {
     }
     if (!isLent && (isWhole || size >= MIN_KEPT_BYTES)) {
       this.#sealBlock();
+      this.#charge(size);
       this.parts.push(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
       return;
     }
@@ -79,10 +87,18 @@ export class RequestBody {
    * request. `length` stays.
    */
   recycle(): void {
-    if (this.#blocks.length === 0) return;
     this.parts.length = 0;
+    if (this.#chargedBytes > 0) this.#budget.give(this.#chargedBytes);
+    this.#chargedBytes = 0;
+    if (this.#blocks.length === 0) return;
     for (const block of this.#blocks) this.#pool.give(block);
     this.#blocks.length = 0;
+  }
+
+  /** `bytes` of it are in memory a second time, on their way to a provider that does not take them at once. */
+  chargeCopy(bytes: number): void {
+    this.#budget.take(bytes);
+    this.#chargedBytes += bytes;
   }
 
   /** No more bytes: cuts the block that was filling to its size. */
@@ -134,11 +150,13 @@ export class RequestBody {
       );
     }
     const packed = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts);
+    const leftBytes = Math.max(1, this.#budget.leftBytes);
     let plain: Buffer;
     try {
-      plain = decoder(packed, { maxOutputLength: maxBytes });
+      plain = decoder(packed, { maxOutputLength: Math.min(maxBytes, leftBytes) });
     } catch (error) {
       if (error instanceof RangeError) {
+        if (leftBytes < maxBytes) return outOfMemory();
         return gatewayError('body_too_large', `the request body is larger than ${maxBytes} bytes after decoding`);
       }
       return gatewayError('invalid_content_encoding', `the request body is not valid ${encoding}`);
@@ -155,7 +173,16 @@ export class RequestBody {
     return chunk.buffer === block.buffer && chunk.byteOffset + start === block.byteOffset + this.#blockUsed;
   }
 
+  #charge(bytes: number): void {
+    if (!this.#budget.tryTake(bytes)) {
+      this.isOverBudget = true;
+      this.#budget.take(bytes);
+    }
+    this.#chargedBytes += bytes;
+  }
+
   #addBlock(): void {
+    this.#charge(BLOCK_BYTES);
     const block = this.#pool.take();
     this.#blocks.push(block);
     this.parts.push(block);
@@ -168,6 +195,11 @@ export class RequestBody {
     this.parts[last] = this.parts[last]!.subarray(0, this.#blockUsed);
     this.#blockUsed = -1;
   }
+}
+
+/** One second: memory comes back as fast as requests end. */
+export function outOfMemory(): GatewayError {
+  return { ...gatewayError('overloaded', 'Too many bytes of requests are in flight.'), retryAfterSeconds: 1 };
 }
 
 type Decoder = (data: Uint8Array, options: { maxOutputLength: number }) => Buffer;

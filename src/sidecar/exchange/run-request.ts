@@ -25,6 +25,7 @@ import { answerLocally } from '../local/local-answers.ts';
 import { answerError } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
+import { outOfMemory } from './request-body.ts';
 import { readRequestOptions } from './request-options.ts';
 import { pathId, routeMethods } from './route.ts';
 
@@ -86,6 +87,12 @@ function acceptBody(exchange: Exchange): void {
     refuse(exchange, bodyTooLarge(limit));
     return;
   }
+  const { budget } = exchange.worker;
+  if (head.contentLength > budget.leftBytes) {
+    const isEverPossible = head.contentLength <= budget.maxBytes;
+    refuse(exchange, isEverPossible ? outOfMemory() : bodyTooLarge(budget.maxBytes));
+    return;
+  }
   if (route.kind === 'llm') {
     exchange.encoding = contentEncoding(head.headers);
     exchange.scanner.reset();
@@ -107,6 +114,10 @@ export function onBody(exchange: Exchange, chunk: Bytes, range: BodyRange, isLen
   const { body, route, head } = exchange;
   const isWhole = body.length === 0 && head.contentLength === end - start;
   body.push(chunk, start, end, isWhole, isLent);
+  if (body.isOverBudget) {
+    refuse(exchange, outOfMemory());
+    return;
+  }
   const { maxBodyBytes, maxJsonBodyBytes } = exchange.snapshot.settings.limits;
   if (body.length > maxBodyBytes || (route.kind === 'llm' && body.length > maxJsonBodyBytes)) {
     refuse(exchange, bodyTooLarge(route.kind === 'llm' ? maxJsonBodyBytes : maxBodyBytes));

@@ -195,7 +195,9 @@ class Attempt implements UpstreamOwner {
     const nowMs = performance.now();
     exchange.sendOverheadUs += (nowMs - exchange.workSinceMs) * 1000;
     exchange.attemptDeadlineMs = nowMs + firstAnswerTimeoutMs(exchange, this.deployment);
-    sendOutgoing(connection, request);
+    const isTaken = sendOutgoing(connection, request);
+    // Plain TCP writes the body from where it lies; TLS encrypts all of it at once, into memory of its own.
+    if (!isTaken && this.deployment.spec.origin.scheme === 'https') exchange.body.chargeCopy(connection.bufferedBytes);
   }
 
   #onHead(head: ResponseHead): void {

@@ -24,6 +24,8 @@ export interface SharedMemory {
   readonly deploymentHealth: SharedArrayBuffer;
   /** SharedQuota: requests in flight, of `limits.max_in_flight`. */
   readonly admission: SharedArrayBuffer;
+  /** SharedQuota: bytes in flight, of `limits.max_in_flight_bytes`; in leases of `MemoryBudget`. */
+  readonly memoryBudget: SharedArrayBuffer;
   readonly deploymentLoad: DeploymentLoadMemory;
   /** LimitTable: requests, tokens, permits and money of keys, users, teams, model groups, deployments. */
   readonly limits: LimitMemory;
@@ -43,7 +45,7 @@ export function giveBackShares(shared: SharedMemory, workerIndex: number): void 
   Atomics.store(shared.connectionCounts, workerIndex, 0);
   clearInFlight(shared.deploymentLoad, workerIndex);
   new LimitTable(shared.limits, workerIndex).returnHeld(workerIndex);
-  for (const memory of [shared.admission]) {
+  for (const memory of [shared.admission, shared.memoryBudget]) {
     SharedQuota.giveBackAll(memory, workerIndex);
     forgetUnowned(memory, LOOKS, Infinity);
   }
@@ -67,6 +69,7 @@ export function newSharedMemory(workerCount: number, rateLimits: RateLimitSizes)
     connectionCounts: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
     heartbeats: new Int32Array(new SharedArrayBuffer(4 * workerCount)),
     admission: SharedQuota.memoryFor(workerCount),
+    memoryBudget: SharedQuota.memoryFor(workerCount),
     deploymentLoad: newDeploymentLoadMemory(workerCount),
     journalSpace: newJournalSpaceCells(workerCount),
     deploymentHealth: newHealthMemory(),

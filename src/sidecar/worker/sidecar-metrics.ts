@@ -25,6 +25,7 @@ interface GroupCells {
 export class SidecarMetrics {
   readonly connections: GaugeCell;
   readonly inFlight: GaugeCell;
+  readonly inFlightBytes: GaugeCell;
   readonly received: CounterCell;
   readonly refusedBeforeAuthentication: CounterCell;
   readonly abandonedBeforeAuthentication: CounterCell;
@@ -63,6 +64,9 @@ export class SidecarMetrics {
         'slipstream_unrecorded_requests_total',
         'Requests that cause no usage event: health, metrics, model lists, admin API',
       )
+      .cell();
+    this.inFlightBytes = registry
+      .gauge('slipstream_in_flight_bytes', 'Bytes held for requests in progress, of limits.max_in_flight_bytes')
       .cell();
     this.refusedBeforeAuthentication = registry
       .counter(

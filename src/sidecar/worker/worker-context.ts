@@ -11,6 +11,7 @@ import type { Admission } from '../overload/admission.ts';
 import type { RetryQueue } from '../forward/retry-queue.ts';
 import type { HealthChecks } from '../health/health-checks.ts';
 import type { DeploymentHealth } from '../routing/deployment-health.ts';
+import type { MemoryBudget } from '../overload/memory-budget.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { DeploymentLoad } from '../routing/deployment-load.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
@@ -47,6 +48,7 @@ export interface WorkerContext {
   readonly load: DeploymentLoad;
   readonly adminPool: UpstreamPool;
   readonly admission: Admission<Exchange>;
+  readonly budget: MemoryBudget;
   /** Where all connections of the thread read to. */
   readonly slab: ReadSlab;
   readonly blocks: BlockPool;

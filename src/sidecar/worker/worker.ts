@@ -30,6 +30,7 @@ import { HealthChecks } from '../health/health-checks.ts';
 import { DeploymentHealth } from '../routing/deployment-health.ts';
 import { healthReporter } from '../routing/health-reporter.ts';
 import type { Certificate } from '../tls/certificates.ts';
+import { MemoryBudget } from '../overload/memory-budget.ts';
 import type { ReadSlab } from '../upstream/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
@@ -73,6 +74,7 @@ export class Worker implements WorkerContext {
   readonly load: DeploymentLoad;
   readonly adminPool: UpstreamPool;
   readonly admission: Admission<Exchange>;
+  readonly budget: MemoryBudget;
   readonly slab: ReadSlab;
   readonly blocks: BlockPool = new BlockPool();
   readonly health: DeploymentHealth;
@@ -118,6 +120,7 @@ export class Worker implements WorkerContext {
       },
     };
     this.#journalWatch = new JournalWatch(this.journal, space, journalMetrics, options.logger, workerIndex);
+    this.budget = new MemoryBudget(options.shared.memoryBudget, options.shared.workerIndex);
     this.#pools = new UpstreamPools(poolOptions(null));
     this.slab = this.#pools.slab;
     this.#adminOrigin = adminOrigin(options.adminSocketPath);
@@ -172,6 +175,7 @@ export class Worker implements WorkerContext {
     this.journal.configure(snapshot.settings.journal);
     this.snapshot = compiled;
     this.admission.configure(snapshot.settings);
+    this.budget.configure(snapshot.settings.limits.maxInFlightBytes);
     this.#pools.retain([this.#adminOrigin, ...snapshot.deployments.map((deployment) => deployment.origin)]);
     return performance.now() - startMs;
   }
@@ -285,6 +289,8 @@ export class Worker implements WorkerContext {
     for (const connection of this.#connections) connection.onTick(nowMs);
     this.#arrivals.onTick(nowMs);
     this.admission.tick(nowMs);
+    this.budget.tick();
+    this.metrics.inFlightBytes.set(this.budget.ownBytes);
     this.#pools.tick(nowMs);
     this.healthChecks.tick(nowMs);
     this.journal.tick(nowMs);

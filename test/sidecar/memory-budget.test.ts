@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { chatBytes, chatClient, metric, nothingInFlight, startFlow } from '../support/flow-support.ts';
+import { ask, eventually, RawClient, requestBytes } from '../support/raw-client.ts';
+import { deployment, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
+import { jsonReply, ScriptedUpstream, type UpstreamReply } from '../support/scripted-upstream.ts';
+
+const MIB = 1024 * 1024;
+const BUDGET_BYTES = 4 * MIB;
+
+describe('the budget of bytes in flight', () => {
+  let upstream: ScriptedUpstream;
+  let gateway: SidecarHarness;
+  let held: UpstreamReply[] = [];
+  before(async () => {
+    upstream = await ScriptedUpstream.start((request, reply) => {
+      if (!request.body.includes('"big"')) {
+        held.push(reply);
+        return;
+      }
+      reply.write('HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 32000000\r\n\r\n');
+      reply.write(Buffer.alloc(32_000_000));
+    });
+    gateway = await startFlow([deployment('gpt', upstream.port)], {}, { limits: { maxInFlightBytes: BUDGET_BYTES } });
+  });
+  beforeEach(() => {
+    held = [];
+  });
+  after(async () => {
+    await gateway.stop();
+    upstream.stop();
+  });
+  const padded = (bytes: number): string => `,"pad":"${'x'.repeat(bytes)}"`;
+  const bytesHeld = async (isRight: (bytes: number) => boolean): Promise<void> => {
+    for (let look = 0; look < 100; look += 1) {
+      if (isRight(await metric(gateway.port, 'slipstream_in_flight_bytes'))) return;
+      await sleep(20);
+    }
+    assert.ok(isRight(await metric(gateway.port, 'slipstream_in_flight_bytes')), 'bytes held');
+  };
+  /** Requests of 1 MiB each, which the provider holds. */
+  const fill = async (count: number): Promise<RawClient[]> => {
+    const clients = Array.from({ length: count }, () => chatClient(gateway.port, 'gpt', padded(MIB - 100_000)));
+    await eventually(() => held.length === count, 'the provider has them');
+    return clients;
+  };
+  const allIsOver = async (clients: readonly RawClient[]): Promise<void> => {
+    for (const client of clients) client.close();
+    await nothingInFlight(gateway.port);
+    await bytesHeld((bytes) => bytes === 0);
+  };
+
+  it('refuses a body that does not fit in what is left before it is read; small ones go on', async () => {
+    const clients = await fill(3);
+    const large = new RawClient(gateway.port);
+    large.send(requestBytes({ key: TEST_KEY, headers: [`content-length: ${2 * MIB}`, 'expect: 100-continue'] }));
+    const refused = await large.reply();
+    assert.equal(refused.status, 503);
+    assert.equal(refused.header('retry-after'), '1');
+    assert.equal(refused.header('x-slipstream-error'), 'overloaded');
+    const small = chatClient(gateway.port, 'gpt');
+    await eventually(() => held.length === 4, 'a small one is served');
+    held[3]!.write(jsonReply('{}'));
+    assert.equal((await small.reply()).status, 200);
+    held[0]!.write(jsonReply('{}'));
+    assert.equal((await clients[0]!.reply()).status, 200);
+    const again = chatClient(gateway.port, 'gpt', padded(MIB - 100_000));
+    await eventually(() => held.length === 5, 'there is room again');
+    await allIsOver([...clients, large, small, again]);
+  });
+
+  it('refuses one of unknown length when it has grown beyond what is left', async () => {
+    const clients = await fill(3);
+    const client = new RawClient(gateway.port);
+    client.send(requestBytes({ key: TEST_KEY, headers: ['transfer-encoding: chunked'] }));
+    const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(65_536, 32), Buffer.from('\r\n')]);
+    client.send('10\r\n{"model":"gpt"  \r\n');
+    for (let sent = 0; sent < 2 * MIB; sent += 65_536) client.send(chunk);
+    assert.equal((await client.reply()).status, 503);
+    assert.equal(held.length, 3);
+    await allIsOver([...clients, client]);
+  });
+
+  it('tells a client whose request can never fit that it is too large', async () => {
+    const body = requestBytes({ key: TEST_KEY, headers: [`content-length: ${BUDGET_BYTES + 1}`] });
+    const client = new RawClient(gateway.port).send(body);
+    assert.equal((await client.reply()).status, 413);
+    await allIsOver([client]);
+  });
+
+  it('bounds what a small compressed body may become', async () => {
+    const bomb = gzipSync(Buffer.concat([Buffer.from('{"model":"gpt"'), Buffer.alloc(16 * MIB, 32), Buffer.from('}')]));
+    assert.ok(bomb.length < 50_000);
+    const reply = await ask(gateway.port, { key: TEST_KEY, headers: ['content-encoding: gzip'], body: bomb });
+    assert.equal(reply.status, 503);
+    await allIsOver([]);
+  });
+
+  it('counts what clients do not take, and cuts off those first for whom it is held in vain', async () => {
+    const clients = Array.from({ length: 5 }, () => {
+      const client = new RawClient(gateway.port);
+      client.socket.pause();
+      return client.send(chatBytes('gpt', ',"input":"big"', { path: '/v1/audio/speech' }));
+    });
+    await bytesHeld((bytes) => bytes > 5 * 32_000);
+    const filler = await fill(3);
+    const rest: RawClient[] = [];
+    for (let index = 0; index < 20; index += 1) {
+      rest.push(chatClient(gateway.port, 'gpt', padded(60_000)));
+      await sleep(2);
+    }
+    const areCut = (): boolean => gateway.journal().filter(({ aborted }) => aborted !== null).length >= 5;
+    await eventually(areCut, 'those that stand still are cut off');
+    await allIsOver([...clients, ...filler, ...rest]);
+  });
+
+  it('counts heads that do not become whole', async () => {
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nx-pad: ${'x'.repeat(30_000)}`;
+    const clients = Array.from({ length: 200 }, () => new RawClient(gateway.port).send(head));
+    const areRefused = (): boolean => clients.some(({ received }) => received.toString('latin1').includes(' 503 '));
+    await eventually(areRefused, 'some of them are refused');
+    await allIsOver(clients);
+  });
+});
