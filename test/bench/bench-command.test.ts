@@ -76,8 +76,9 @@ describe('slipstream bench', () => {
     assert.ok(!readFileSync(json, 'utf8').includes('sk-'), 'no key in what is published');
   });
 
-  it('hold: streams through the gateway as one process', async () => {
-    const run = await bench('hold', '--stream', '--qps', '20', '--seconds', '1', '--tokens', '5', '--no-sidecar');
+  it('hold: streams through the gateway as one process, TLS to the provider', async () => {
+    const load = ['--stream', '--qps', '20', '--seconds', '1', '--tokens', '5'];
+    const run = await bench('hold', ...load, '--no-sidecar', '--tls');
     assertNoFailure(run);
     assert.match(run.stdout, /slipstream none \(20 good replies\)/);
   });

@@ -47,6 +47,10 @@ export const scenario: Scenario = {
         isOk || (plan.model === 'stopped' && (isTimely || isBroken)) || (plan.model === 'saved' && isBroken);
       if (!isRight) run.violations.push(`${plan.model}: ${ending} ${status} ${errorName ?? ''}`);
     }
+    run.expect(
+      run.outcomes.some(({ status }) => status === 408),
+      'no request met the provider while it was stopped',
+    );
     return run.finish();
   },
 };

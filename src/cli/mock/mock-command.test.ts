@@ -3,6 +3,7 @@ import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { connect } from 'node:tls';
 
 const MOCK_PROCESS = join(import.meta.dirname, 'mock-process.ts');
 
@@ -32,6 +33,21 @@ describe('slipstream mock', () => {
     const { status, stdout } = run('--help');
     assert.equal(status, 0);
     assert.ok(stdout.includes('--token-interval-ms'));
+  });
+
+  it('serves HTTPS, with a certificate of its own', async () => {
+    const child = spawn(process.execPath, [MOCK_PROCESS, '--port', '0', '--tls']);
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const port = Number(/https:\/\/\S+:(\d+)/.exec(line.toString())?.[1]);
+    const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    assert.equal(socket.getPeerCertificate().subject.CN, 'localhost');
+    socket.end('GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    const [reply] = (await once(socket, 'data')) as [Buffer];
+    assert.match(reply.toString('latin1'), /^HTTP\/1\.1 200 /);
+    socket.destroy();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
   });
 
   it('prints its address, takes its settings and ends on SIGTERM with 0', async () => {
