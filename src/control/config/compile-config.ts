@@ -17,7 +17,7 @@ import { modelEntrySchema } from './litellm-schema.ts';
 import { hashKey, masterKeyFault } from './master-key.ts';
 import { PemFiles } from './pem-files.ts';
 import { reportIssues } from './report-issues.ts';
-import { type FlagValues, type ResolvedSetting, resolveSettings } from './resolve-settings.ts';
+import { type FlagValues, type ResolvedSetting, type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
 import { type Settings, timeoutKey } from './settings-schema.ts';
 
 /** What /model/info shows of a deployment besides its spec. */
@@ -55,6 +55,7 @@ export function compileConfig(
   const context: CompileContext = { source, settings: settings.values, pemFiles: new PemFiles(), findings };
   // The processes take these at start; here it only counts what is wrong with them.
   compileListeners(source.root, settings.values, findings);
+  warnOfTrust(settings, findings);
   const drafts = compileModelList(context);
   const deployments = finishDeployments(drafts, context);
   const masterKeyHash = masterKey === null ? null : hashKey(masterKey);
@@ -74,6 +75,13 @@ export function compileConfig(
     settings: settings.list,
     keyReports,
   };
+}
+
+/** LiteLLM believes X-Forwarded-For of anyone; who relies on it has to say whose. */
+function warnOfTrust({ values, list }: ResolvedSettings, findings: Findings): void {
+  const { origin } = list.find(({ path }) => path === 'use_x_forwarded_for')!;
+  if (origin.source === 'default' || !values.use_x_forwarded_for || values.trusted_proxies !== null) return;
+  findings.warn(origin.position, origin.name, 'has no effect without slipstream.trusted_proxies: nobody is believed');
 }
 
 function compileNames(
