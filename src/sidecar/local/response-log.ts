@@ -1,10 +1,15 @@
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, write, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import type { Logger } from '../../runtime/logger.ts';
+import { WritePace } from '../journal/write-pace.ts';
 
 const FILE = 'responses.ndjson';
 /** Then the file becomes the older one of two: together they cover what `ResponseOwners` keeps. */
 const MAX_ENTRIES = 100_000;
+
+/** Lines that wait for a disk that is slow; more are not remembered. */
+const MAX_WAITING_CHARS = 1024 * 1024;
 
 export interface ResponseEntry {
   readonly responseId: string;
@@ -12,12 +17,19 @@ export interface ResponseEntry {
   readonly owner: string;
 }
 
-/** Remembers on disk which deployment made a response, so that `/responses/{id}` works after a restart. */
+/**
+ * Remembers on disk which deployment made a response, so that `/responses/{id}` works after a restart. As the journal, it
+ * is written in place, and in the thread pool while the disk is slow.
+ */
 export class ResponseLog {
   readonly #path: string;
   readonly #logger: Logger;
+  readonly #pace: WritePace = new WritePace();
   #fd = -1;
   #entries = 0;
+  #waiting = '';
+  #isWriting = false;
+  #isClosing = false;
 
   constructor(directory: string, logger: Logger) {
     this.#path = join(directory, FILE);
@@ -32,32 +44,63 @@ export class ResponseLog {
   }
 
   append(entry: ResponseEntry): void {
-    try {
-      if (this.#entries >= MAX_ENTRIES) this.#rotate();
-      const line = `${JSON.stringify([entry.responseId, entry.deploymentId, entry.owner])}\n`;
-      if (this.#fd === -1) {
-        this.#fd = openSync(this.#path, 'a', 0o600);
-        // A kill may have torn the last line: the first one after it begins anew.
-        writeSync(this.#fd, `\n${line}`);
-      } else {
-        writeSync(this.#fd, line);
-      }
-      this.#entries += 1;
-    } catch (error) {
-      // Only a restart would miss it: the workers have it in memory.
-      this.#logger.warn('responses are not remembered on disk', { error: String(error) });
-    }
+    if (this.#waiting.length > MAX_WAITING_CHARS) return; // the disk does not answer; the workers have it in memory
+    this.#waiting += `${JSON.stringify([entry.responseId, entry.deploymentId, entry.owner])}\n`;
+    this.#entries += 1;
+    if (!this.#isWriting) this.#write();
   }
 
   close(): void {
+    this.#isClosing = true;
+    if (this.#waiting !== '') this.#write();
+    if (!this.#isWriting) this.#closeFile();
+  }
+
+  #write(): void {
+    const startMs = performance.now();
+    try {
+      if (this.#entries > MAX_ENTRIES) this.#rotate();
+      // A kill may have torn the last line: the first one after it begins anew.
+      const text = this.#fd === -1 ? `\n${this.#waiting}` : this.#waiting;
+      this.#waiting = '';
+      if (this.#fd === -1) this.#fd = openSync(this.#path, 'a', 0o600);
+      if (this.#pace.isPooled && !this.#isClosing) {
+        this.#writePooled(text, startMs);
+        return;
+      }
+      writeSync(this.#fd, text);
+    } catch (error) {
+      this.#warn(error);
+    }
+    this.#pace.noteInPlace(startMs, performance.now());
+  }
+
+  /** The disk is slow: the loop goes on, and what comes meanwhile is written after it. */
+  #writePooled(text: string, startMs: number): void {
+    this.#isWriting = true;
+    write(this.#fd, text, (error) => {
+      this.#isWriting = false;
+      this.#pace.notePooled(startMs, performance.now());
+      if (error !== null) this.#warn(error);
+      if (this.#isClosing) this.#closeFile();
+      else if (this.#waiting !== '') this.#write();
+    });
+  }
+
+  /** Only a restart would miss it: the workers have it in memory. */
+  #warn(error: unknown): void {
+    this.#logger.warn('responses are not remembered on disk', { error: String(error) });
+  }
+
+  #closeFile(): void {
     if (this.#fd !== -1) closeSync(this.#fd);
     this.#fd = -1;
   }
 
   #rotate(): void {
-    this.close();
+    this.#closeFile();
     renameSync(this.#path, `${this.#path}.old`);
-    this.#entries = 0;
+    this.#entries = 1;
   }
 }
 
