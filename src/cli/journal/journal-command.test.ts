@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runJournal } from '../../../test/support/journal-files.ts';
+import { SAMPLE_EVENT, SAMPLE_OPEN } from '../../../test/support/usage-event-sample.ts';
 import { processName } from '../../contract/segment-name.ts';
+import type { UsageEvent } from '../../contract/usage-event.ts';
 import { takeProcessLock } from '../../runtime/process-lock.ts';
 import { UsageError } from '../command-line.ts';
 import { StartError } from '../start-error.ts';
@@ -19,23 +21,14 @@ function id(n: number): string {
   return `0193a4c5-7a3f-7001-9abc-${n.toString(16).padStart(12, '0')}`;
 }
 
-const COMMON =
-  '"at":1,"durationMs":1,"firstByteMs":1,"traceId":null,"spanId":null,"key":"master","user":null,"team":null,' +
-  '"endpoint":"chat_completions","model":"m","group":"m","deployment":"d","provider":"p","upstreamModel":"u","stream":false,' +
-  '"requestBytes":400,"responseBytes":1,"tags":[]';
+const USAGE = { inputTokens: 10, outputTokens: 5, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
 
-function event(n: number, rest: { status?: number; error?: string; aborted?: string } = {}): string {
-  const { status = 200, error, aborted } = rest;
-  const usage = '{"inputTokens":10,"outputTokens":5,"cacheReadTokens":0,"cacheWriteTokens":0,"reasoningTokens":0}';
-  const reason = JSON.stringify(error ?? null);
-  return (
-    `{"v":1,"id":"${id(n)}",${COMMON},"overheadUs":1,"status":${status},"error":${reason},` +
-    `"aborted":${JSON.stringify(aborted ?? null)},"attempts":[],"usage":${usage},"usageSource":"reported"}\n`
-  );
+function event(n: number, rest: Partial<UsageEvent> = {}): string {
+  return `${JSON.stringify({ ...SAMPLE_EVENT, user: null, id: id(n), requestBytes: 400, usage: USAGE, ...rest })}\n`;
 }
 
 function open(n: number): string {
-  return `{"v":1,"open":"${id(n)}",${COMMON},"status":200,"streamEvents":3,"usage":null}\n`;
+  return `${JSON.stringify({ ...SAMPLE_OPEN, user: null, open: id(n), requestBytes: 400, streamEvents: 3 })}\n`;
 }
 
 /** A data directory with these segments; `ALIVE` is held by this process. */

@@ -102,7 +102,10 @@ describe('journal', () => {
       journal.writer.flush();
       journal.writer.tick(n);
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // A write during an fsync is made beside the loop.
+    for (let waits = 0; journal.stored.length < 20 && waits < 2000; waits += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
     assert.equal(journal.writer.lastError, null);
     assert.equal(journal.read().length, 20);
   });
