@@ -51,3 +51,22 @@ export function errorBody(error: GatewayError, envelope: ErrorEnvelope): string 
       return envelope satisfies never;
   }
 }
+
+/** An error inside a stream of events, as its protocol has it, ended by its empty line. */
+export function errorEvent(error: GatewayError, protocol: ErrorEnvelope | 'openai-responses'): string {
+  switch (protocol) {
+    case 'openai':
+      return `data: ${errorBody(error, 'openai')}\n\n`;
+    case 'anthropic':
+      return `event: error\ndata: ${errorBody(error, 'anthropic')}\n\n`;
+    case 'openai-responses': {
+      // Events there have a type. The `error` is what OpenAI's SDKs look for in any stream.
+      const code = ERROR_TABLE[error.name].openaiType;
+      const head = `{"type":"error","code":${JSON.stringify(code)},"message":${JSON.stringify(error.message)}`;
+      const rest = errorBody(error, 'openai').slice(1);
+      return `event: error\ndata: ${head},"param":null,"sequence_number":0,${rest}\n\n`;
+    }
+    default:
+      return protocol satisfies never;
+  }
+}

@@ -1,5 +1,5 @@
 import { asBytes } from '../../base/bytes.ts';
-import { errorBody, errorSpec, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { errorBody, errorEvent, errorSpec, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { errorHeaders } from '../forward/answer-headers.ts';
 import type { Exchange } from './exchange.ts';
 import { routeMethods } from './route.ts';
@@ -41,8 +41,9 @@ export function answerInterrupted(exchange: Exchange, error: GatewayError, isEve
   }
   // The answer is framed to its end, so the client may send its next request at once: a close right here would lose it.
   exchange.closesWhenUnused = true;
-  const body = errorBody(error, exchange.envelope);
-  const event = exchange.envelope === 'anthropic' ? `event: error\ndata: ${body}\n\n` : `data: ${body}\n\n`;
+  const { route, envelope } = exchange;
+  const isTyped = route.kind === 'llm' && route.endpoint.usage === 'openai-responses';
+  const event = errorEvent(error, isTyped ? 'openai-responses' : envelope);
   // The stream may have stopped inside an event: an empty line ends that one first.
   exchange.endAnswer([asBytes(Buffer.from(`\n\n${event}`, 'utf8'))]);
 }
