@@ -249,8 +249,7 @@ export class ChaosRun {
     await this.until(isIdle, 'no request in flight by its own account', IN_FLIGHT_PATIENCE_MS);
     if (inFlight !== 0) this.violations.push(`${inFlight} requests in flight for ever`);
     for (const gauge of ZERO_AT_REST) {
-      const value = await this.metric(gauge);
-      if (value !== 0) this.violations.push(`${gauge} is ${value} at rest`);
+      await this.until(async () => (await this.metric(gauge)) === 0, `${gauge} is 0 at rest`, IN_FLIGHT_PATIENCE_MS);
     }
     const dropped = await this.metric('slipstream_journal_dropped_total');
     const refused = await this.metric('slipstream_refused_before_authentication_total');
