@@ -1,3 +1,4 @@
+import { exportWindows, importWindows } from '../limits/window-handover.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 /** What one sidecar hands to the next: parts of its shared memory, in base64, by name. JSON, since it crosses processes. */
@@ -10,7 +11,9 @@ interface SharedPart {
   readonly import: (shared: SharedMemory, bytes: Uint8Array) => void;
 }
 
-const PARTS: Readonly<Record<string, SharedPart>> = {};
+const PARTS: Readonly<Record<string, SharedPart>> = {
+  limits: { export: exportWindows, import: importWindows },
+};
 
 export function exportShared(shared: SharedMemory): SharedState {
   const entries = Object.entries(PARTS).map(([name, part]): [string, string] => [
