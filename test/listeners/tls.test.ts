@@ -177,6 +177,41 @@ describe('handshakes', () => {
       await Promise.all([silent.ended(), slow.ended()]);
     }));
 
+  it('do not hold up a sidecar that stops', async () => {
+    let stoppedInMs = Infinity;
+    let startedAtMs = 0;
+    await withFlow(
+      () => undefined,
+      (upstream) =>
+        startFlow(
+          [deployment('m', upstream.port)],
+          { drainMs: 60_000, clientHandshakeMs: 60_000 },
+          { harness: { listeners: [{ ...LOOPBACK, tls: writeFiles(first) }] } },
+        ),
+      async (gateway) => {
+        const silent = connectTcp(gateway.port, '127.0.0.1');
+        await once(silent, 'connect');
+        // It has been accepted when a later one has been served.
+        (await dial(gateway.port)).destroy();
+        startedAtMs = performance.now();
+      },
+    );
+    stoppedInMs = performance.now() - startedAtMs;
+    assert.ok(stoppedInMs < 30_000, String(stoppedInMs));
+  });
+
+  it('that are too many push out the oldest', () =>
+    withTls({ tls: writeFiles(first) }, async (_gateway, port) => {
+      const oldest = new RawClient(port);
+      await once(oldest.socket, 'connect');
+      const others = Array.from({ length: 1_024 }, () => connectTcp(port, '127.0.0.1').on('error', () => undefined));
+      await oldest.ended();
+      const client = new RawClient(await dial(port));
+      assert.equal(await chatOver(client), 200);
+      for (const socket of others) socket.destroy();
+      client.close();
+    }));
+
   it('for another protocol than HTTP/1.1 are refused, as is a version too old', async () => {
     await withTls({ tls: writeFiles(first, { minVersion: 'TLSv1.3' }) }, async (_gateway, port) => {
       await assert.rejects(dial(port, { ALPNProtocols: ['h2'] }));

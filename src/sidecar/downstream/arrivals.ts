@@ -75,13 +75,18 @@ export class Arrivals {
     for (const arrival of this.#waiting) if (arrival.deadlineMs <= nowMs) arrival.turnAway('late');
   }
 
+  /** The gateway is stopping: who is in the middle of a handshake may end it, who is silent is not waited for. */
+  hurry(deadlineMs: number): void {
+    for (const arrival of this.#waiting) arrival.deadlineMs = Math.min(arrival.deadlineMs, deadlineMs);
+  }
+
   turnAllAway(): void {
     for (const arrival of this.#waiting) arrival.turnAway('late');
   }
 }
 
 class Arrival {
-  readonly deadlineMs: number;
+  deadlineMs: number;
   /** The TLS socket once there is one. */
   socket: Socket;
   address: string | null;

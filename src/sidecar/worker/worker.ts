@@ -43,6 +43,9 @@ import type { Drain } from './worker-handle.ts';
 /** The one timer of a worker. Every deadline is met at most this late, on an idle loop. */
 const TICK_MS = 100;
 
+/** A worker that stops waits so long for handshakes that are under way. */
+const LAST_HANDSHAKES_MS = 1_000;
+
 export interface WorkerOptions {
   readonly host: WorkerHost;
   /** Where sockets come from, by number. */
@@ -228,6 +231,7 @@ export class Worker implements WorkerContext {
         this.#stop(resolve);
       };
       this.#closeUnused(performance.now());
+      this.#arrivals.hurry(performance.now() + LAST_HANDSHAKES_MS);
       if (this.connectionCount === 0) this.#drained();
     });
   }
