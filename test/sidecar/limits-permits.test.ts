@@ -151,11 +151,37 @@ describe('a place among parallel requests is free again after a request that is'
       upstream.script = fine;
       // Twice: the second one would find the first one's.
       for (let round = 0; round < 2; round += 1) {
-        await eventuallyOk(gateway.port);
+        await assertAdmitted(gateway.port);
       }
       client.close();
     });
   }
+
+  it('a tunnel, for as long as it is open', async (t) => {
+    const upstream = await ScriptedUpstream.start((request, reply) => {
+      if (!request.head.includes('upgrade')) reply.write(jsonReply('{}'));
+      else reply.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    });
+    const gateway = await startFlow(
+      [deployment('gpt', upstream.port, { limits: ONE })],
+      {},
+      { groupLimits: { gpt: ONE }, harness: { keys: [LIMITED_KEY] } },
+    );
+    t.after(async () => {
+      await gateway.stop();
+      upstream.stop();
+    });
+    const headers = ['connection: upgrade', 'upgrade: websocket', 'sec-websocket-key: x', 'sec-websocket-version: 13'];
+    const path = '/v1/realtime?model=gpt';
+    const client = new RawClient(gateway.port).send(requestBytes({ method: 'GET', path, key: TEST_KEY, headers }));
+    await client.until((received) => received.includes('101 '));
+    const refused = await ask(gateway.port, { method: 'GET', path, key: TEST_KEY, headers });
+    assert.equal(refused.status, 429);
+    assert.equal((await ask(gateway.port, { key: TEST_KEY, body: '{"model":"gpt"}' })).status, 429);
+    client.close();
+    await nothingInFlight(gateway.port);
+    await assertAdmitted(gateway.port);
+  });
 
   it('a fault of the gateway itself', async (t) => {
     const upstream = await ScriptedUpstream.start(fine);
@@ -206,7 +232,7 @@ describe('a place among parallel requests is free again after a request that is'
     // Connections are spread evenly: two of the four are this one's.
     await threads[0]!.terminate();
     upstream.script = fine;
-    await eventuallyOk(gateway.port);
+    await assertAdmitted(gateway.port);
     const others = Array.from({ length: 2 }, () => ask(gateway.port, { key: TEST_KEY, body: '{"model":"gpt"}' }));
     assert.deepEqual(
       (await Promise.all(others)).map(({ status }) => status),
@@ -234,7 +260,7 @@ describe('a place among parallel requests is free again after a request that is'
   });
 });
 
-async function eventuallyOk(port: number): Promise<void> {
+async function assertAdmitted(port: number): Promise<void> {
   const { status, text } = await ask(port, { key: TEST_KEY, body: '{"model":"gpt"}' });
   assert.equal(status, 200, text);
 }
