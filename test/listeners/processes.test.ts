@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -133,6 +133,41 @@ it('a killed sidecar is followed by one on the same sockets, with no connection 
   const clients = [new RawClient(port), new RawClient(connect(path))];
   for (const client of clients) assert.equal(await chatOver(client), 200);
   assert.equal(await gateway.stop(), 0);
+});
+
+it('an upgrade hands over every listener', async (t) => {
+  const directory = makeDirectory(t);
+  const path = join(directory, 'gateway.sock');
+  const [certFile, keyFile] = [join(directory, 'server.crt'), join(directory, 'server.key')];
+  const { certPem, keyPem } = makeCertificate({ name: 'server', altNames: ['127.0.0.1'], issuer: authority });
+  writeFileSync(certFile, certPem);
+  writeFileSync(keyFile, keyPem);
+  const yaml = `slipstream:
+  threads: 2
+  tls: { cert_file: ${certFile}, key_file: ${keyFile} }
+  listen: ["127.0.0.1:0", "unix:${path}", "https://127.0.0.1:0"]
+`;
+  const gateway = start(t, directory, { yaml });
+  const plain = portIn(await gateway.ready());
+  const secure = portIn((await gateway.says(/and (https:\S+)/))[1]);
+  const askAll = async (): Promise<void> => {
+    assert.equal(await chatOver(new RawClient(plain)), 200);
+    assert.equal(await chatOver(new RawClient(connect(path))), 200);
+    const socket = connectTls({ port: secure, host: '127.0.0.1', ca: authority.certPem });
+    await once(socket, 'secureConnect');
+    assert.equal(await chatOver(new RawClient(socket)), 200);
+  };
+  await askAll();
+  const before = gateway.childNamed('sidecar');
+  const launcher = join(import.meta.dirname, '../../bin/slipstream.js');
+  const upgrade = spawn(process.execPath, [launcher, 'upgrade', '--data-dir', join(directory, 'data')]);
+  const [code] = (await once(upgrade, 'exit')) as [number];
+  assert.equal(code, 0);
+  await askAll();
+  assert.ok(existsSync(path));
+  assert.notEqual(gateway.childNamed('sidecar'), before);
+  assert.equal(await gateway.stop(), 0);
+  assert.equal(existsSync(path), false);
 });
 
 describe('TLS that can not be had is one line and exit 1', { concurrency: 2 }, () => {
