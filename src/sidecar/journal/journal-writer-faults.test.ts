@@ -90,6 +90,14 @@ class Journal {
   }
 }
 
+async function until(isTrue: () => boolean, what: string): Promise<void> {
+  const deadlineMs = performance.now() + 5_000;
+  while (!isTrue()) {
+    assert.ok(performance.now() < deadlineMs, `never came true: ${what}`);
+    await sleep(1);
+  }
+}
+
 describe('a slow disk', () => {
   it('holds up the loop for one write; from then on lines wait, and the loop does not', async (t) => {
     const journal = new Journal(t);
@@ -187,8 +195,7 @@ describe('a slow disk', () => {
     assert.equal(journal.stored.length, 6);
     assert.equal(journal.disk.count('sync', true), 1);
     journal.check();
-    await sleep(5);
-    assert.equal(journal.disk.openFiles, 0);
+    await until(() => journal.disk.openFiles === 0, 'all are closed');
   });
 
   it('closing a journal that holds nothing is over at once', async (t) => {
@@ -226,9 +233,8 @@ describe('an fsync', () => {
       await journal.settled();
       await sleep(2);
     }
+    await until(() => journal.disk.openFiles === 1, 'those that ended are closed');
     assert.equal(journal.disk.count('sync', true), 4);
-    await sleep(5);
-    assert.equal(journal.disk.openFiles, 1);
   });
 
   it('that fails is counted, and nothing more is written to that segment', async (t) => {
@@ -237,8 +243,7 @@ describe('an fsync', () => {
     await journal.settled();
     journal.disk.failure = { sync: 'EIO' };
     journal.writer.tick(performance.now());
-    await sleep(2);
-    assert.equal(journal.writer.syncFailures, 1);
+    await until(() => journal.writer.syncFailures === 1, 'it is counted');
     assert.match(journal.writer.lastError ?? '', /EIO/);
     journal.disk.failure = {};
     journal.append(1);
@@ -306,7 +311,7 @@ for (const place of ['in place', 'in the pool'] as const) {
       assert.equal(journal.writer.isRefusing, true);
       const probe = async (): Promise<void> => {
         journal.writer.tick(performance.now() + 2_000);
-        await sleep(10);
+        await until(() => journal.writer.waitedMs(performance.now()) === 0, 'the probe is over');
         journal.writer.tick(performance.now());
       };
       await probe();
