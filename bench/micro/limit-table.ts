@@ -1,6 +1,13 @@
 // Nanoseconds per operation of the limit table, and of what an admission with three limits does and undoes.
 //   node bin/slipstream.js node -- bench/micro/limit-table.ts
 import { LimitTable, newLimitMemory } from '../../src/contract/limit-table.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { MetricsRegistry } from '../../src/runtime/metrics-registry.ts';
+import { rateLimitLines } from '../../src/sidecar/limits/limit-refusal.ts';
+import { Reservation } from '../../src/sidecar/limits/reservation.ts';
+import { subjectLimits } from '../../src/sidecar/limits/subject-limits.ts';
+import { WorkerLimits } from '../../src/sidecar/limits/worker-limits.ts';
+import { newSharedMemory } from '../../src/sidecar/worker/shared-memory.ts';
 import { report } from './http1-median-time.ts';
 
 const CAPACITY = 262_144;
@@ -37,5 +44,21 @@ report('reserve and settle of money', () => {
   const row = nextRow();
   if (table.reserve(row, 1_000n, 1n << 60n)) taken += 1;
   table.settleSpend(row, 1_000n, 900n);
+});
+
+const limits = new WorkerLimits(
+  newSharedMemory(1, { windowMs: 60_000, maxSubjects: CAPACITY }),
+  new MetricsRegistry({ publish: () => undefined }),
+  createLogger({ level: 'error', format: 'json', name: 'bench', write: () => undefined }),
+);
+const spec = { rpmLimit: NO_LIMIT, tpmLimit: NO_LIMIT, maxParallelRequests: NO_LIMIT };
+const key = subjectLimits(limits, 'api_key', 'a key', spec)!;
+report('the same as a request does it, clock and reservation included', () => {
+  const reservation = new Reservation(limits, 100);
+  if (reservation.take(key, limits.nowMs())) taken += 1;
+  reservation.finish(99, limits.nowMs());
+});
+report('x-ratelimit-* lines of its answer', () => {
+  if (rateLimitLines(limits, key, limits.nowMs()) === '') taken = 0;
 });
 if (taken === 0) throw new RangeError('nothing was taken');
