@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { chatBytes, chatClient, metric, nothingInFlight, startFlow } from '../support/flow-support.ts';
 import { ask, eventually, RawClient, requestBytes } from '../support/raw-client.ts';
 import { deployment, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
@@ -95,10 +96,24 @@ describe('the budget of bytes in flight', () => {
   });
 
   it('bounds what a small compressed body may become', async () => {
-    const bomb = gzipSync(Buffer.concat([Buffer.from('{"model":"gpt"'), Buffer.alloc(16 * MIB, 32), Buffer.from('}')]));
-    assert.ok(bomb.length < 50_000);
-    const reply = await ask(gateway.port, { key: TEST_KEY, headers: ['content-encoding: gzip'], body: bomb });
-    assert.equal(reply.status, 503);
+    const pack = (encode: (plain: Uint8Array) => Buffer, pad: Uint8Array): Buffer =>
+      encode(Buffer.concat([Buffer.from('{"model":"gpt","x":"'), pad, Buffer.from('"}')]));
+    const send = (body: Buffer, coding: string) =>
+      ask(gateway.port, { key: TEST_KEY, headers: [`content-encoding: ${coding}`], body });
+    const spaces = Buffer.alloc(16 * MIB, 32);
+    const bomb = await send(pack(brotliCompressSync, spaces), 'br');
+    assert.equal(bomb.status, 413, 'a thousand times larger');
+    assert.match(bomb.text, /over 200 times larger after decoding/);
+    // 16 MiB of the same 20 KB: no bomb by its ratio, yet more than there is room for.
+    const block = Buffer.from(randomBytes(10_000).toString('hex'));
+    const large = pack(gzipSync, Buffer.concat(Array.from({ length: 800 }, () => block)));
+    assert.equal((await send(large, 'gzip')).status, 503);
+    const repetitive = chatClient(gateway.port, 'gpt', '', {
+      headers: ['content-encoding: gzip'],
+      body: pack(gzipSync, Buffer.concat(Array.from({ length: 100 }, () => block))),
+    });
+    await eventually(() => held.length === 1, 'one that is only repetitive is served');
+    repetitive.close();
     await allIsOver([]);
   });
 

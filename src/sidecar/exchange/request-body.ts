@@ -10,6 +10,11 @@ const MIN_KEPT_BYTES = 16 * 1024;
 /** Less room than this in a block is not worth a read of its own. */
 const MIN_READ_BYTES = 16 * 1024;
 
+/** A body may become so much larger by decoding; text does not go beyond 20 or so, repeated tool results beyond 100. */
+const MAX_RATIO = 200;
+/** Up to here any ratio will do: 2–4 ms. */
+const ALWAYS_DECODED_BYTES = 1024 * 1024;
+
 /**
  * A request body as it lies in memory: a list of parts, addressed by offsets from the body's first byte.
  *
@@ -139,7 +144,8 @@ export class RequestBody {
 
   /**
    * Undoes one layer of content-encoding, in place. Synchronous on purpose: nothing on the request path waits for the
-   * thread pool; 1 MB of JSON takes 2–4 ms. Bounded by `maxBytes` of output.
+   * thread pool; 1 MB of JSON takes 2–4 ms. Bounded by `maxBytes` of output, by what the budget of bytes has left, and by
+   * what the client took the trouble to send: 30 KB that become 32 MiB would hold up the worker for 76 ms (brotli).
    */
   decode(encoding: string, maxBytes: number): GatewayError | null {
     const decoder = DECODERS[encoding];
@@ -151,12 +157,15 @@ export class RequestBody {
     }
     const packed = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts);
     const leftBytes = Math.max(1, this.#budget.leftBytes);
+    const ratioBytes = Math.max(ALWAYS_DECODED_BYTES, packed.length * MAX_RATIO);
     let plain: Buffer;
     try {
-      plain = decoder(packed, { maxOutputLength: Math.min(maxBytes, leftBytes) });
+      plain = decoder(packed, { maxOutputLength: Math.min(maxBytes, leftBytes, ratioBytes) });
     } catch (error) {
       if (error instanceof RangeError) {
-        if (leftBytes < maxBytes) return outOfMemory();
+        if (leftBytes < Math.min(maxBytes, ratioBytes)) return outOfMemory();
+        if (ratioBytes < maxBytes)
+          return gatewayError('body_too_large', `the request body is over ${MAX_RATIO} times larger after decoding`);
         return gatewayError('body_too_large', `the request body is larger than ${maxBytes} bytes after decoding`);
       }
       return gatewayError('invalid_content_encoding', `the request body is not valid ${encoding}`);
