@@ -171,6 +171,8 @@ function debuggerUrls(gateway: Gateway): string[] {
 
 /** Of several processes the one with this pid: asked, since their lines come in any order. */
 async function takeSample(urls: readonly string[], sidecar: number, minute: number): Promise<Sample> {
+  // Before: the connection of the inspector is a descriptor too.
+  const descriptors = descriptorsOf(sidecar);
   let own: ProcessSample | null = null;
   let controlBytes = 0;
   for (const url of urls) {
@@ -179,7 +181,7 @@ async function takeSample(urls: readonly string[], sidecar: number, minute: numb
     else controlBytes = sample.heapBytes + sample.externalBytes;
   }
   if (own === null) throw new Error('the sidecar has no inspector');
-  return { ...own, minute, controlBytes, descriptors: descriptorsOf(sidecar) };
+  return { ...own, minute, controlBytes, descriptors };
 }
 
 function descriptorsOf(pid: number): number {
