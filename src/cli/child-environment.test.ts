@@ -16,6 +16,18 @@ it('sizes pool and arenas, unless the operator did', () => {
 
 it("splits Node's options for one process", () => {
   const env = { SLIPSTREAM_SIDECAR_NODE_OPTIONS: '  --a=1   --b ' };
-  assert.deepEqual(nodeOptionsFor('sidecar', env), ['--a=1', '--b']);
-  assert.deepEqual(nodeOptionsFor('control', env), []);
+  assert.deepEqual(nodeOptionsFor('sidecar', env, null), ['--a=1', '--b']);
+  assert.deepEqual(nodeOptionsFor('control', env, null), []);
+});
+
+it('limits the heaps where the memory of a container is limited, unless the operator did', () => {
+  const limit = 2048 * 1024 * 1024;
+  assert.deepEqual(nodeOptionsFor('control', {}, limit), ['--max-old-space-size=409']);
+  assert.deepEqual(nodeOptionsFor('sidecar', {}, limit), ['--max-old-space-size=512']);
+  assert.deepEqual(nodeOptionsFor('sidecar', {}, 1024), ['--max-old-space-size=64']);
+  const own = { SLIPSTREAM_SIDECAR_NODE_OPTIONS: '--max_old_space_size=900' };
+  assert.deepEqual(nodeOptionsFor('sidecar', own, limit), ['--max_old_space_size=900']);
+  assert.deepEqual(nodeOptionsFor('control', own, limit), ['--max-old-space-size=409']);
+  const general = { NODE_OPTIONS: '--max-old-space-size-percentage=30' };
+  assert.deepEqual(nodeOptionsFor('sidecar', general, limit), []);
 });

@@ -1,4 +1,6 @@
 import { availableParallelism } from 'node:os';
+import type { ChildName } from './child-messages.ts';
+import { heapOption } from './heap-limit.ts';
 
 /**
  * What a child's environment holds. A process's environment can be read by its user in /proc and ends up in crash
@@ -47,11 +49,17 @@ export function childEnvironment(env: Readonly<Record<string, string | undefined
   return passed;
 }
 
-/** Options of Node for one of the processes: `SLIPSTREAM_SIDECAR_NODE_OPTIONS="--max-old-space-size=256"`. */
+/**
+ * Options of Node for one of the processes: `SLIPSTREAM_SIDECAR_NODE_OPTIONS="--max-old-space-size=256"`, and the limit of
+ * its heap where a container's memory is limited.
+ */
 export function nodeOptionsFor(
-  name: 'control' | 'sidecar',
+  name: ChildName,
   env: Readonly<Record<string, string | undefined>>,
+  limitBytes: number | null,
 ): readonly string[] {
   const text = env[`SLIPSTREAM_${name.toUpperCase()}_NODE_OPTIONS`] ?? '';
-  return text.split(/\s+/).filter((option) => option !== '');
+  const heap = heapOption(name, limitBytes, `${env['NODE_OPTIONS'] ?? ''} ${text}`);
+  const given = text.split(/\s+/).filter((option) => option !== '');
+  return heap === null ? given : [heap, ...given];
 }

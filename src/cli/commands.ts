@@ -80,7 +80,7 @@ const CHILD: FlagSpec = { help: 'This is the process that does the work', hidden
 
 const HEAP_NOTE =
   'SLIPSTREAM_CONTROL_NODE_OPTIONS and SLIPSTREAM_SIDECAR_NODE_OPTIONS hold options of Node for one of the processes, ' +
-  'such as --max-old-space-size=256.';
+  'such as --max-old-space-size=256. Without one, where the memory of a container is limited, the heaps get 20 % and 25 % of it.';
 
 export const START_COMMAND: CommandSpec = {
   name: 'start',

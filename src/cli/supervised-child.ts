@@ -4,6 +4,7 @@ import { HEARTBEAT_INTERVAL_MS, HeartbeatMonitor } from '../runtime/heartbeat.ts
 import type { Logger } from '../runtime/logger.ts';
 import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
+import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
@@ -85,7 +86,7 @@ export class SupervisedChild {
   start(): void {
     if (this.#isRetired || this.#process !== null) return;
     const { name, args, env } = this.#spec;
-    const nodeArgs = [...nodeOptionsFor(name, env), LAUNCHER, name, '--child', ...args];
+    const nodeArgs = [...nodeOptionsFor(name, env, memoryLimitBytes()), LAUNCHER, name, '--child', ...args];
     const child = spawn(process.execPath, nodeArgs, {
       env: childEnvironment(env),
       stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],

@@ -148,13 +148,20 @@ describe('faults', { concurrency: 2 }, () => {
   });
 
   it('a control plane that cannot start again, its file being broken by now, does not end the service', async (t) => {
-    const { gateway, url, config } = await start(t);
+    const key = 'sk-virtual-0123456789abcdef';
+    const { gateway, url, config } = await start(t, [], `slipstream: { keys: [ { key: ${key} } ] }\n`);
     const good = readFileSync(config, 'utf8');
     writeFileSync(config, 'model_list: [');
     const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
     process.kill(control, 'SIGKILL');
     await gateway.until(() => gateway.stderr.split('the control process ended').length > 4, 'it failed some times');
     assert.equal((await chat(url)).status, 200);
+    // Nor does a sidecar that dies now need it: configuration and keys are on disk.
+    const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
+    process.kill(sidecar, 'SIGKILL');
+    assert.equal((await chat(url, { key })).status, 200);
+    assert.equal((await chat(url, { key: 'sk-unknown-0123456789abcdef' })).status, 503);
+    assert.match(gateway.stderr, /serving by the last configuration on disk/);
     writeFileSync(config, good);
     await gateway.until(
       () => gateway.stderr.split('"message":"control plane started"').length > 2,
