@@ -3,29 +3,44 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startMock, type RunningMock } from '../../src/cli/mock/mock-server.ts';
 import { childNamed } from '../support/child-processes.ts';
 import { chatClient } from '../support/flow-support.ts';
 import { startGateway, type Gateway, type Mode } from '../support/gateway.ts';
 import { startLoad } from '../support/load.ts';
 import { ask, eventually, RawClient, requestBytes } from '../support/raw-client.ts';
+import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { MASTER_KEY, TEST_KEY } from '../support/sidecar-harness.ts';
 import { isRunning } from './slipstream-process.ts';
 
 const LAUNCHER = resolve(import.meta.dirname, '../../bin/slipstream.js');
 
 let mock: RunningMock;
+/** Begins a stream, and ends it when the test says so. */
+let streaming: ScriptedUpstream;
+const endStreams: (() => void)[] = [];
 before(async () => {
   mock = await startMock();
+  streaming = await ScriptedUpstream.start((_request, reply) => {
+    reply.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {"choices":[{"delta":{}}]}\n\n');
+    endStreams.push(() => {
+      reply.write('data: [DONE]\n\n');
+      reply.end();
+    });
+  });
 });
-after(() => mock.close());
+after(async () => {
+  streaming.stop();
+  await mock.close();
+});
 
-function start(mode: Mode, more = ''): Promise<Gateway> {
-  const model = (name: string, upstream: string): string =>
-    `  - { model_name: ${name}, litellm_params: { model: "openai/${upstream}", api_base: "${mock.url}/v1", api_key: sk-provider } }\n`;
+function start(mode: Mode, more = '', keys = ''): Promise<Gateway> {
+  const model = (name: string, upstream: string, base: string): string =>
+    `  - { model_name: ${name}, litellm_params: { model: "openai/${upstream}", api_base: "${base}/v1", api_key: sk-provider } }\n`;
   const config =
-    `model_list:\n${model('m', 'mock?ttft=5')}${model('stream', 'mock?tokens=40&interval=50')}` +
-    `general_settings: { master_key: ${MASTER_KEY} }\nslipstream: { keys: [ { key: ${TEST_KEY} } ]${more} }\n`;
+    `model_list:\n${model('m', 'mock?ttft=5', mock.url)}${model('stream', 'x', `http://127.0.0.1:${streaming.port}`)}` +
+    `general_settings: { master_key: ${MASTER_KEY} }\nslipstream: { keys: [ { key: ${TEST_KEY} }${keys} ]${more} }\n`;
   return startGateway({ mode, config });
 }
 
@@ -45,7 +60,18 @@ function pidOf(gateway: Gateway, plane: 'control' | 'sidecar'): number {
   return pid;
 }
 
-describe('upgrade', { concurrency: 2, timeout: 60_000 }, () => {
+/** A probe that keeps its connection: the service as a whole is ready, also when the old sidecar answers its last. */
+async function probeUntilClosed(port: number): Promise<void> {
+  const probe = new RawClient(port);
+  for (;;) {
+    const reply = await probe.send(requestBytes({ method: 'GET', path: '/health/readiness' })).reply('GET');
+    assert.equal(reply.status, 200);
+    if (reply.header('connection') === 'close') return;
+    await sleep(50);
+  }
+}
+
+describe('upgrade', { concurrency: 2, timeout: 120_000 }, () => {
   it('under load no request fails, a stream goes on in the old sidecar to its end, the new one has more threads', async (t) => {
     const gateway = await start('sidecar', ', threads: 1');
     t.after(() => gateway.process.kill('SIGKILL'));
@@ -53,8 +79,8 @@ describe('upgrade', { concurrency: 2, timeout: 60_000 }, () => {
     const text = readFileSync(gateway.configPath, 'utf8');
     writeFileSync(gateway.configPath, text.replace('threads: 1', 'threads: 2'));
     const load = startLoad(gateway.port, 8, 'm');
-    const probe = new RawClient(gateway.port).send(requestBytes({ method: 'GET', path: '/health/readiness' }));
-    assert.equal((await probe.reply('GET')).status, 200);
+    t.after(() => load.stop());
+    const lastProbe = probeUntilClosed(gateway.port);
     const stream = chatClient(gateway.port, 'stream', ',"stream":true');
     await stream.until((received) => received.includes('data: '));
     const { code, stdout, stderr } = await upgrade(gateway.dataDirectory);
@@ -62,10 +88,8 @@ describe('upgrade', { concurrency: 2, timeout: 60_000 }, () => {
     assert.match(stdout, /the new sidecar serves/);
     assert.ok(isRunning(old.sidecar), 'the stream keeps it');
     assert.ok(!isRunning(old.control));
-    // This connection is still the old one's; the service as a whole is ready.
-    const readiness = await probe.send(requestBytes({ method: 'GET', path: '/health/readiness' })).reply('GET');
-    assert.equal(readiness.status, 200);
-    assert.equal(readiness.header('connection'), 'close');
+    await lastProbe;
+    for (const end of endStreams.splice(0)) end();
     assert.match((await stream.reply()).text, /\[DONE\]/);
     await eventually(() => !isRunning(old.sidecar), 'the old one has ended', 20_000);
     const served = load.outcomes.length;
@@ -108,6 +132,19 @@ describe('upgrade', { concurrency: 2, timeout: 60_000 }, () => {
     assert.equal(await gateway.stop(), 0);
   });
 
+  it('open windows of limits go with it', async (t) => {
+    const key = 'sk-limited-0123456789abcdef';
+    const gateway = await start('sidecar', '', `, { key: ${key}, rpm_limit: 4 }`);
+    t.after(() => gateway.process.kill('SIGKILL'));
+    const asking = async (): Promise<number> =>
+      (await ask(gateway.port, { key, body: '{"model":"m","messages":[]}' })).status;
+    for (let i = 0; i < 3; i += 1) assert.equal(await asking(), 200);
+    assert.equal((await upgrade(gateway.dataDirectory)).code, 0);
+    assert.equal(await asking(), 200);
+    assert.equal(await asking(), 429);
+    assert.equal(await gateway.stop(), 0);
+  });
+
   it('SIGTERM right after it stops all of them, and what is in progress is finished', async (t) => {
     const gateway = await start('sidecar');
     t.after(() => gateway.process.kill('SIGKILL'));
@@ -116,6 +153,7 @@ describe('upgrade', { concurrency: 2, timeout: 60_000 }, () => {
     const old = pidOf(gateway, 'sidecar');
     assert.equal((await upgrade(gateway.dataDirectory)).code, 0);
     const stopped = gateway.stop();
+    for (const end of endStreams.splice(0)) end();
     assert.match((await stream.reply()).text, /\[DONE\]/);
     assert.equal(await stopped, 0);
     assert.ok(!isRunning(old));
