@@ -109,8 +109,8 @@ function again(exchange: Exchange, failure: FailureClass, fit: CompiledDeploymen
   const { backOff } = exchange.snapshot.settings.failure;
   // Who let the whole timeout pass has had its pause.
   const waitMs = failure === 'timeout' ? backOff.floorMs : backOffMs(exchange.repeats, backOff, Math.random());
-  if (performance.now() + waitMs >= exchange.callDeadlineMs) return null;
   if (waitMs === 0) return choiceAfterWait(exchange);
+  if (performance.now() + waitMs >= exchange.callDeadlineMs) return null;
   // Taken now: once the failed answer is let go there is no other for the client, should the budget be used up by then.
   exchange.retryIsReserved = true;
   fit.health.budget.onRetry(performance.now());
