@@ -5,7 +5,7 @@ import type { LimitSpec } from './key-record.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
-export const SNAPSHOT_FORMAT = 1;
+export const SNAPSHOT_FORMAT = 2;
 
 /**
  * What the control plane decided, compiled for the sidecar: configuration only, no virtual keys. Plain JSON. Holds
