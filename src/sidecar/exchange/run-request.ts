@@ -2,32 +2,25 @@ import { performance } from 'node:perf_hooks';
 import type { Bytes } from '../../base/bytes.ts';
 import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
-import { HeaderId } from '../../http1/header-id.ts';
-import type { HeaderTable } from '../../http1/header-table.ts';
-import {
-  resolveFallback,
-  resolveModel,
-  type CompiledDeployment,
-  type CompiledGroup,
-  type CompiledSnapshot,
-  type ResolvedModel,
-} from '../compiled-snapshot.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
 import { firstChoice, noDeployments } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { answerHealth } from '../health/answer-health.ts';
-import { mayUseModel } from '../keys/resolved-key.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
 import { admit } from '../limits/admit.ts';
 import { answerPreflight } from '../local/answer-preflight.ts';
 import { answerLocally } from '../local/local-answers.ts';
+import { askAdmission, isOverfull, tooManyInFlight } from '../overload/ask-admission.ts';
 import { answerError } from './answer-error.ts';
 import { authenticate } from './authenticate.ts';
+import { contentEncoding } from './content-encoding.ts';
 import type { Exchange } from './exchange.ts';
+import { findModel } from './find-model.ts';
+import { findResponse } from './find-response.ts';
 import { outOfMemory } from './request-body.ts';
 import { readRequestOptions } from './request-options.ts';
-import { pathId, routeMethods } from './route.ts';
+import { routeMethods } from './route.ts';
 
 /*
  * The life of a request, in order:
@@ -136,14 +129,11 @@ export function onEnd(exchange: Exchange): void {
   else if (exchange.state === 'reading' && enterInFlight(exchange)) proceed(exchange);
 }
 
-/** Queue: requests to providers are limited in number; health, metrics, model lists and the control plane's are not. */
+/** Queue: requests to providers are limited in number. */
 function enterInFlight(exchange: Exchange): boolean {
-  const { admission } = exchange.worker;
-  if (admission.isOff || !goesToProvider(exchange)) return true;
-  const result = admission.enter(exchange);
+  const result = askAdmission(exchange);
   switch (result) {
     case 'admitted':
-      exchange.holdsPermit = true;
       return true;
     case 'queued':
       exchange.state = 'queued';
@@ -172,23 +162,6 @@ export function onAdmitted(exchange: Exchange): void {
 export function onWaitedTooLong(exchange: Exchange): void {
   refuse(exchange, tooManyInFlight());
   settleRefusal(exchange);
-}
-
-/** The body of a request that will be refused need not be read. */
-function isOverfull(exchange: Exchange): boolean {
-  const { admission } = exchange.worker;
-  if (admission.isOff || !admission.isFull || !goesToProvider(exchange)) return false;
-  admission.countRefused();
-  return true;
-}
-
-function goesToProvider({ route: { kind } }: Exchange): boolean {
-  return kind === 'llm' || kind === 'response' || kind === 'realtime';
-}
-
-/** One second: by then as many requests have ended as the queue holds, unless they last longer than that. */
-function tooManyInFlight(): GatewayError {
-  return { ...gatewayError('overloaded', 'Too many requests are in flight.'), retryAfterSeconds: 1 };
 }
 
 /** The rest of the phases. */
@@ -252,80 +225,6 @@ function readFields(exchange: Exchange): GatewayError | null {
   return readRequestOptions(exchange);
 }
 
-/** Resolve model: the group that serves it, and whether this key may use it. */
-function findModel(exchange: Exchange): GatewayError | null {
-  const { model, snapshot, fields } = exchange;
-  if (model === null) return gatewayError('missing_model', 'the request names no model', 'model');
-  const resolved = resolveModel(snapshot, model);
-  if (!mayUse(exchange, model, resolved)) return accessDenied(exchange, model);
-  // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
-  const denied = exchange.askedFallbacks?.find((name) => !mayUse(exchange, name, resolveFallback(snapshot, name)));
-  if (denied !== undefined) return accessDenied(exchange, denied);
-  if (resolved === null)
-    return gatewayError(
-      'unknown_model',
-      `Invalid model name passed in model=${model}. Call /v1/models to view the models available to this key.`,
-      'model',
-    );
-  const { group } = resolved;
-  if (group.family !== exchange.family) {
-    const route = group.family === 'anthropic' ? '/v1/messages' : '/v1/chat/completions';
-    return gatewayError(
-      'wrong_protocol',
-      `model ${JSON.stringify(model)} speaks the ${group.family} protocol: call it on ${route}`,
-      'model',
-    );
-  }
-  exchange.resolved = resolved;
-  exchange.group = group;
-  exchange.requestedGroup = group;
-  if (!exchange.disableFallbacks) exchange.fallbacks = exchange.askedFallbacks ?? group.fallbacks;
-  const previous = fields?.previousResponseId ?? null;
-  return previous === null ? null : pinToResponse(exchange, previous);
-}
-
-/** `/responses/{id}` and kin: the deployment that made it, for its owner only. */
-function findResponse(exchange: Exchange): GatewayError | null {
-  return pinToResponse(exchange, pathId(exchange.head.path, exchange.route));
-}
-
-function pinToResponse(exchange: Exchange, responseId: string): GatewayError | null {
-  const { worker, key, snapshot } = exchange;
-  const made = worker.responses.get(responseId);
-  const deployment = made === undefined ? undefined : snapshot.deployments.get(made.deploymentId);
-  const isTheirs = made !== undefined && (key!.isMaster || made.owner === key!.owner);
-  if (deployment === undefined || !isTheirs) return responseNotFound(responseId);
-  if (exchange.group === null) {
-    exchange.pinned = deployment;
-    exchange.group = groupOf(snapshot, deployment);
-    return null;
-  }
-  // The model asked for decides what may be used: a deployment of its group, if not this one, then of the same account.
-  const { deployments } = exchange.group;
-  const isSame = deployments.includes(deployment);
-  const pinned = isSame ? deployment : deployments.find((other) => isSameAccount(other, deployment));
-  if (pinned === undefined) return responseNotFound(responseId);
-  exchange.pinned = pinned;
-  return null;
-}
-
-function groupOf(snapshot: CompiledSnapshot, { spec }: CompiledDeployment): CompiledGroup | null {
-  const { groupName } = spec;
-  return snapshot.groups.get(groupName) ?? snapshot.wildcards.find(({ name }) => name === groupName) ?? null;
-}
-
-/** Same place, same credential: a response made by one is known to the other. */
-function isSameAccount(a: CompiledDeployment, b: CompiledDeployment): boolean {
-  return a.pool === b.pool && a.spec.basePath === b.spec.basePath && a.headerBlock === b.headerBlock;
-}
-
-function responseNotFound(responseId: string): GatewayError {
-  return gatewayError(
-    'response_not_found',
-    `No response ${JSON.stringify(responseId)} was made through this gateway by a key of the same owner, where this model is served.`,
-  );
-}
-
 /** Select: the first deployment; from here the attempt goes on by itself. */
 function select(exchange: Exchange): GatewayError | null {
   exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
@@ -354,30 +253,6 @@ function needsNoKey(exchange: Exchange): boolean {
   const { route, snapshot } = exchange;
   if (route.kind === 'metrics') return !snapshot.settings.metricsRequireKey;
   return route.kind === 'liveness' || route.kind === 'readiness' || route.kind === 'preflight';
-}
-
-/** Lower case; null for none. Several lines are one list (RFC 9110 §5.3), which no decoder has as its name. */
-function contentEncoding(headers: HeaderTable): string | null {
-  const first = headers.find(HeaderId.ContentEncoding);
-  if (first === -1) return null;
-  let encoding = headers.value(first).toLowerCase();
-  for (let index = first + 1; index < headers.count; index += 1) {
-    if (headers.id(index) === HeaderId.ContentEncoding) encoding += `, ${headers.value(index).toLowerCase()}`;
-  }
-  return encoding === 'identity' ? null : encoding;
-}
-
-function mayUse(exchange: Exchange, model: string, resolved: ResolvedModel | null): boolean {
-  return mayUseModel(exchange.key!, model, resolved === null ? model : resolved.group.name);
-}
-
-function accessDenied(exchange: Exchange, model: string): GatewayError {
-  const models = JSON.stringify(exchange.key!.record.models);
-  return gatewayError(
-    'model_access_denied',
-    `key not allowed to access model. This key can only access models=${models}. Tried to access ${model}`,
-    'model',
-  );
 }
 
 function bodyTooLarge(limitBytes: number): GatewayError {
