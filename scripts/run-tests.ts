@@ -10,7 +10,8 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 };
 /** Slow, or in need of a registry: run by name only. */
 const SLOW_FOLDERS = ['test/toolchain/'];
-const CONCURRENCY = 2;
+/** Much of the time of the files is waiting: three keep two CPUs busy. */
+const CONCURRENCY = 3;
 /** For each file and each test in it: nothing may hang the run. */
 const TIMEOUT_MS = 180_000;
 

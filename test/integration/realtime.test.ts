@@ -113,6 +113,7 @@ for (const mode of MODES) {
     });
 
     it('a client that is gone takes its provider with it', async () => {
+      await nothingInFlight(gateway.port); // the events before it are written
       const events = gateway.journal().length;
       const socket = connect('live');
       await once(socket, 'open');
