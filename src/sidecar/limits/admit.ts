@@ -1,14 +1,12 @@
 import type { GatewayError } from '../../domain/errors/gateway-error.ts';
 import { readMaxTokens } from '../../domain/request/read-max-tokens.ts';
+import { estimatePromptTokens } from '../../domain/usage/estimate-usage.ts';
 import type { CompiledGroup } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { Reservation } from './reservation.ts';
 import type { KeyLimits } from './key-limits.ts';
 import { limitRefusal, rateLimitLines } from './limit-refusal.ts';
 import type { SubjectLimits } from './subject-limits.ts';
-
-/** Text of the usual kind has about four bytes to a token; a body's JSON counts as text. */
-const BYTES_PER_TOKEN = 4;
 
 /**
  * Admit: takes the request from every limit that it is under, in the order key, user, team, the model's limits of these,
@@ -75,7 +73,7 @@ export function reservedTokens(exchange: Exchange): number {
   const { snapshot, body, scanner, route } = exchange;
   const rule = snapshot.settings.rateLimits.tokenReservation;
   if (rule === 'off') return 0;
-  const prompt = Math.ceil(body.length / BYTES_PER_TOKEN);
+  const prompt = estimatePromptTokens(body.length);
   if (rule === 'prompt' || route.kind !== 'llm') return prompt;
   return prompt + readMaxTokens(scanner, exchange.bodyText);
 }

@@ -1,10 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { AttemptEvent } from '../../contract/usage-event.ts';
+import { estimatePromptTokens } from '../../domain/usage/estimate-usage.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-
-/** English text has about four bytes in a token; for providers that don't report usage. */
-const BYTES_PER_TOKEN = 4;
 
 /** A reply was relayed to its end: what it says of the deployment's speed and of the tokens of this minute. */
 export function noteReply(
@@ -19,7 +17,7 @@ export function noteReply(
   const { usage } = exchange;
   load.used(
     deployment,
-    usage === null ? exchange.body.length / BYTES_PER_TOKEN : usage.inputTokens + usage.outputTokens,
+    usage === null ? estimatePromptTokens(exchange.body.length) : usage.inputTokens + usage.outputTokens,
   );
   const durationMs = performance.now() - startedMs;
   if (reply.mode !== 'events') load.completed(deployment, durationMs, usage === null ? 0 : usage.outputTokens);

@@ -6,6 +6,7 @@ import { chooseLowestLatency } from '../../domain/routing/strategies/lowest-late
 import { chooseLowestUsage, keepWithinLimits } from '../../domain/routing/strategies/lowest-usage.ts';
 import { drawSecond, isBusier } from '../../domain/routing/strategies/power-of-two.ts';
 import { chooseByWeight } from '../../domain/routing/strategies/simple-shuffle.ts';
+import { estimatePromptTokens } from '../../domain/usage/estimate-usage.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import type { CompiledDeployment, CompiledGroup } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -18,9 +19,6 @@ export type Exclusion = (exchange: Exchange, deployment: CompiledDeployment) => 
 
 /** A latency loses half of its weight in this time without a sample, so that what was slow once is tried again. */
 const LATENCY_HALF_LIFE_MS = 10_000;
-
-/** English text has about four bytes in a token. */
-const BYTES_PER_TOKEN = 4;
 
 // One choice is over before the next begins, so one set of scratch space per thread will do.
 const candidates = new Candidates();
@@ -137,7 +135,7 @@ function leaveOutFull({ worker, body }: Exchange, group: CompiledGroup): void {
   }
   const { tokenLimits, requestLimits } = group.selection;
   const usage = { tokens: first, requests: second, tokenLimits, requestLimits };
-  keepWithinLimits(candidates, usage, body.length / BYTES_PER_TOKEN);
+  keepWithinLimits(candidates, usage, estimatePromptTokens(body.length));
 }
 
 function chooseOfTwo({ worker, stream }: Exchange, group: CompiledGroup, random: number): number {
