@@ -12,6 +12,7 @@ const config: KnipConfig = {
     'test/upstream/connect-once.ts', // run as a process of its own
     'test/chaos/*.ts', // loaded by name
     'test/soak/run-soak.ts',
+    'test/support/end-with-tests.ts', // loaded by the test runner before each file
     'test/chaos/support/{run-chaos,fault-provider-process}.ts',
     'scripts/{check,fix,generate-docs,pack,report-sizes,run-tests}.ts',
     'bench/**/*.ts',

@@ -12,7 +12,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 const SLOW_FOLDERS = ['test/toolchain/'];
 /** Much of the time of the files is waiting: three keep two CPUs busy. */
 const CONCURRENCY = 3;
-/** For each file and each test in it: nothing may hang the run. */
+/** For each test. What a file leaves open when its tests have ended is the business of `end-with-tests.ts`. */
 const TIMEOUT_MS = 180_000;
 
 const args = process.argv.slice(2);
@@ -32,6 +32,7 @@ process.execve?.(process.execPath, [
   '--test-reporter=spec',
   `--test-concurrency=${suite === 'main' ? CONCURRENCY : 1}`,
   `--test-timeout=${TIMEOUT_MS}`,
+  '--import=./test/support/end-with-tests.ts',
   ...options,
   ...files.sort(),
 ]);

@@ -11,6 +11,7 @@ import {
 } from '../support/sidecar-harness.ts';
 import { RawClient, requestBytes, type RawReply, type RequestParts } from '../support/raw-client.ts';
 import { jsonReply, ScriptedUpstream, type UpstreamScript } from '../support/scripted-upstream.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 const CHAT = '/v1/chat/completions';
 const MESSAGES = '/v1/messages';
@@ -21,17 +22,15 @@ let script: UpstreamScript;
 
 before(async () => {
   upstream = await ScriptedUpstream.start((request, answer, index) => script(request, answer, index));
-  const gone = await ScriptedUpstream.start(() => undefined);
-  const { port: closedPort } = gone;
-  gone.stop();
+  const gone = await closedPort();
   const anthropic = { family: 'anthropic', basePath: '' } as const;
   gateway = await startSidecar({
     snapshot: snapshotOf(
       [
         deployment('gpt', upstream.port),
         deployment('claude', upstream.port, anthropic),
-        deployment('gpt-gone', closedPort),
-        deployment('claude-gone', closedPort, anthropic),
+        deployment('gpt-gone', gone),
+        deployment('claude-gone', gone, anthropic),
       ],
       {
         settings: { numRetries: 0 },

@@ -1,6 +1,5 @@
 // What is in flight at a deployment is counted once in and once out, however an attempt ends.
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { metric, startFlow } from '../support/flow-support.ts';
 import { eventually, RawClient, requestBytes } from '../support/raw-client.ts';
@@ -12,6 +11,7 @@ import {
   type UpstreamScript,
 } from '../support/scripted-upstream.ts';
 import { deployment, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 const METRIC = 'slipstream_deployment_in_flight';
 const STREAM_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
@@ -23,19 +23,12 @@ let client: RawClient;
 
 before(async () => {
   upstream = await ScriptedUpstream.start(() => undefined);
-  const closed = createServer();
-  const closedPort = await new Promise<number>((resolve) => {
-    closed.listen(0, '127.0.0.1', () => {
-      resolve((closed.address() as AddressInfo).port);
-    });
-  });
-  await new Promise((resolve) => closed.close(resolve));
   gateway = await startFlow(
     [
       deployment('gpt', upstream.port),
       deployment('two', upstream.port, { id: 'two-0' }),
       deployment('two', upstream.port, { id: 'two-1' }),
-      deployment('gone', closedPort),
+      deployment('gone', await closedPort()),
     ],
     { firstByteMs: 150, streamFirstEventMs: 150 },
   );

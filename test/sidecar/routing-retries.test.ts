@@ -11,6 +11,7 @@ import {
 } from '../support/sidecar-harness.ts';
 import { RawClient, requestBytes, type RawReply } from '../support/raw-client.ts';
 import { jsonReply, ScriptedUpstream, sse, type UpstreamScript } from '../support/scripted-upstream.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 /** Deployments a, b, c of group `gpt`, d of `backup`, e of `last`; each at a provider of its own. */
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
@@ -171,16 +172,14 @@ describe('before commit', () => {
     assert.equal(upstreams.d.last.body, '{"model":"upstream-backup","x":1}');
   });
 
-  it('a deployment that refuses connections', async () => {
-    const gone = await ScriptedUpstream.start(OK);
-    const { port } = gone;
-    gone.stop();
+  it('a deployment that refuses connections', async (t) => {
     const one = await startSidecar({
       snapshot: snapshotOf([
-        deployment('gpt', port, { id: 'gone' }),
+        deployment('gpt', await closedPort(), { id: 'gone' }),
         deployment('gpt', upstreams.b.port, { id: 'b', order: 1 }),
       ]),
     });
+    t.after(() => one.stop());
     const own = new RawClient(one.port);
     const reply = await own.send(requestBytes({ key: TEST_KEY, body: '{"model":"gpt"}' })).reply();
     own.close();
@@ -192,7 +191,6 @@ describe('before commit', () => {
         ['b', 200, null],
       ],
     );
-    await one.stop();
   });
 
   it('num_retries bounds the attempts in a group: 2 by configuration', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
@@ -14,6 +13,7 @@ import {
 } from '../support/sidecar-harness.ts';
 import { eventually, RawClient, requestBytes } from '../support/raw-client.ts';
 import { jsonReply, reply, ScriptedUpstream, type UpstreamScript } from '../support/scripted-upstream.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 /** Each holds a word that occurs nowhere else. */
 const SECRETS = {
@@ -57,10 +57,7 @@ const quotes: UpstreamScript = (request, answer) => {
 
 before(async () => {
   upstream = await ScriptedUpstream.start(quotes);
-  const closed = createServer();
-  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-  const { port: closedPort } = closed.address() as { port: number };
-  closed.close();
+  const nobody = await closedPort();
   const own = {
     headers: [
       ['authorization', `Bearer ${SECRETS.provider}`],
@@ -77,8 +74,8 @@ before(async () => {
     snapshot: snapshotOf(
       [
         deployment('gpt', upstream.port, own),
-        deployment('gone', closedPort, own),
-        through('no-proxy', upstream.port, closedPort),
+        deployment('gone', nobody, own),
+        through('no-proxy', upstream.port, nobody),
         through('bad-proxy', upstream.port, upstream.port),
       ],
       { settings: { numRetries: 0 }, timeouts: { authLookupMs: 50 } },

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { startMock } from '../../src/cli/mock/mock-server.ts';
@@ -16,29 +13,13 @@ import {
   SlipstreamProcess,
   writeConfig,
 } from './slipstream-process.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 let mock: Awaited<ReturnType<typeof startMock>>;
 before(async () => {
   mock = await startMock({ host: '127.0.0.1', port: 0 });
 });
 after(() => mock.close());
-
-/** A port that was free a moment ago. */
-/** Below the ports that the kernel gives to whoever asks for any: no other test gets it meanwhile. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createServer().listen(port, '127.0.0.1');
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false, // 'error'
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-}
 
 interface Given {
   readonly yaml?: string;
@@ -62,7 +43,7 @@ describe('host and port: flag, SLIPSTREAM_*, PORT, configuration', { concurrency
     const label = mode.length === 0 ? 'two processes' : 'one process';
 
     it(`${label}: from the configuration`, async (t) => {
-      const port = await freePort();
+      const port = await closedPort();
       const gateway = start(t, { yaml: `slipstream: { host: 127.0.0.1, port: ${port} }\n`, args: mode });
       assert.equal(await portOf(gateway), port);
       assert.equal((await chat(`http://127.0.0.1:${port}`)).status, 200);
@@ -70,7 +51,12 @@ describe('host and port: flag, SLIPSTREAM_*, PORT, configuration', { concurrency
     });
 
     it(`${label}: each beats the one before`, async (t) => {
-      const [inYaml, litellm, ours, flag] = [await freePort(), await freePort(), await freePort(), await freePort()];
+      const [inYaml, litellm, ours, flag] = [
+        await closedPort(),
+        await closedPort(),
+        await closedPort(),
+        await closedPort(),
+      ];
       const yaml = `slipstream: { host: 127.0.0.1, port: ${inYaml} }\n`;
       const first = start(t, { yaml, env: { PORT: String(litellm) }, args: mode });
       assert.equal(await portOf(first), litellm);
@@ -86,7 +72,7 @@ describe('host and port: flag, SLIPSTREAM_*, PORT, configuration', { concurrency
   }
 
   it('a Kubernetes service named slipstream does not decide the port', async (t) => {
-    const port = await freePort();
+    const port = await closedPort();
     const env = { SLIPSTREAM_PORT: 'tcp://10.0.0.1:4000', SLIPSTREAM_SERVICE_HOST: '10.0.0.1', PORT: String(port) };
     const gateway = start(t, { env });
     assert.equal(await portOf(gateway), port);

@@ -9,7 +9,6 @@ import { Worker } from 'node:worker_threads';
 import type { LookupFunction } from '../../src/sidecar/upstream/dns-cache.ts';
 import { TcpRace } from '../../src/sidecar/upstream/tcp-race.ts';
 import {
-  closedPort,
   connected,
   eventually,
   exchange,
@@ -23,6 +22,7 @@ import {
   startPools,
   type TestScope,
 } from './upstream-test-support.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 /** Answers in a later turn, as the thread pool does, and counts. */
 function fixedLookup(answers: Readonly<Record<string, readonly string[]>>): {

@@ -5,7 +5,6 @@ import { createServer, TLSSocket } from 'node:tls';
 import type { LookupFunction } from '../../src/sidecar/upstream/dns-cache.ts';
 import { makeCertificate } from '../../src/cli/mock/certificate-maker.ts';
 import {
-  closedPort,
   eventually,
   exchange,
   listen,
@@ -19,6 +18,7 @@ import {
   startPools,
   type TestScope,
 } from './upstream-test-support.ts';
+import { closedPort } from '../support/closed-port.ts';
 
 const OPENED = 'HTTP/1.1 200 Connection established\r\n\r\n';
 const authority = makeCertificate({ name: 'Test Authority', isAuthority: true });

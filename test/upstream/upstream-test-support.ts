@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Bytes } from '../../src/base/bytes.ts';
@@ -229,17 +229,6 @@ export async function exchange(pool: UpstreamPool, request = 'ping', reply = 'po
   await owner.until(() => owner.text.length >= reply.length);
   assert.equal(owner.text, reply);
   return connection;
-}
-
-/** A port of this machine on which nobody listens. */
-export async function closedPort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer();
-  server.listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Waits until `isTrue`; fails when it takes too long. */

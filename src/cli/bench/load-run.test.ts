@@ -9,6 +9,7 @@ import { LoadRun } from './load-run.ts';
 import type { LoadResult, LoadSpec } from './load-spec.ts';
 import { LoadTicker } from './load-ticker.ts';
 import { probe } from './probe.ts';
+import { closedPort } from '../../../test/support/closed-port.ts';
 
 let mock: RunningMock;
 let ticker: LoadTicker;
@@ -166,12 +167,7 @@ describe('failures by kind', () => {
   });
 
   it('an address that does not answer is an error at once', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close');
-    await assert.rejects(probe(spec({ port })), /ECONNREFUSED/);
+    await assert.rejects(probe(spec({ port: await closedPort() })), /ECONNREFUSED/);
   });
 });
 
