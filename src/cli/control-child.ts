@@ -2,7 +2,7 @@ import { createLogger } from '../runtime/logger.ts';
 import { type ControlChildOptions, EXIT_CONFIG, type ToChild } from './child-messages.ts';
 import { readConfiguredProcesses } from './configured-processes.ts';
 import { configErrorLines, type RunningControlPlane, startControlPlane } from './control-plane.ts';
-import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
+import { endOnUncaught } from './process-habits.ts';
 import { SupervisorLink } from './supervisor-link.ts';
 
 /** `slipstream control --child`: the control plane's process. Ends itself. */
@@ -51,7 +51,6 @@ async function start(options: ControlChildOptions, link: SupervisorLink): Promis
     }
     const running = await startControlPlane(rest, logger);
     link.send({ type: 'ready', demoKey: running.demoKey });
-    flushCompileCacheSoon();
     return running;
   } catch (error) {
     const lines = configErrorLines(error);

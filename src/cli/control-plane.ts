@@ -1,6 +1,7 @@
 import type { RunningControl } from '../control/control-main.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { ControlChildOptions } from './child-messages.ts';
+import { keepCompiledModules } from './process-habits.ts';
 
 export interface RunningControlPlane {
   readonly demoKey: string | null;
@@ -17,6 +18,7 @@ export async function startControlPlane(
   const loading = import('../control/control-main.ts');
   const mock = options.configPath === null ? await startDemoMock() : null;
   const { runControl } = await loading;
+  keepCompiledModules();
   let control: RunningControl;
   try {
     const demo = mock === null ? null : { mockUrl: mock.url };

@@ -7,7 +7,7 @@ import { configErrorLines, type RunningControlPlane, startControlPlane } from '.
 import { serveCommands } from './command-socket.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { bindListeners, listenerTaken } from './bind-listeners.ts';
-import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
+import { endOnUncaught, keepCompiledModules } from './process-habits.ts';
 import { resolveListeners } from './resolve-listeners.ts';
 import { takenListener } from './sidecar-child.ts';
 import { StartError } from './start-error.ts';
@@ -56,7 +56,6 @@ export async function runOneProcess(options: OneProcessOptions): Promise<number>
     if (first === undefined) return 0; // told to stop while starting: nothing was accepted yet
     planes = first;
     options.onReady(planes.service);
-    flushCompileCacheSoon();
     await stopping.promise;
     await planes.sidecar.beginDrain();
     await planes.sidecar.finishDrain();
@@ -97,6 +96,7 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
   try {
     const control = await startControlPlane({ ...paths, configPath, env, threads }, logger.child({ plane: 'control' }));
     const { runSidecar } = await loading;
+    keepCompiledModules();
     const version = readProductVersion();
     const sidecar = await runSidecar({
       ...paths,

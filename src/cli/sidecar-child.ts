@@ -4,7 +4,7 @@ import type { ListenError } from '../sidecar/listeners.ts';
 import type { RunningSidecar } from '../sidecar/sidecar-main.ts';
 import type { SharedState } from '../sidecar/worker/shared-state.ts';
 import { FIRST_LISTEN_FD, type SidecarChildOptions, type ToChild } from './child-messages.ts';
-import { endOnUncaught, flushCompileCacheSoon } from './process-habits.ts';
+import { endOnUncaught, keepCompiledModules } from './process-habits.ts';
 import { SupervisorLink } from './supervisor-link.ts';
 
 /** `slipstream sidecar --child`: the sidecar's process. Ends itself. */
@@ -66,13 +66,13 @@ class SidecarChild {
     endOnUncaught(logger);
     try {
       const { runSidecar } = await this.#loading;
+      keepCompiledModules();
       const version = readProductVersion();
       const common = { ...paths, listeners, version, logger };
       const running = await runSidecar(awaitsTakeOver ? { ...common, takeOver } : common);
       this.#running = running;
       await running.ready;
       this.#link.send({ type: 'ready', demoKey: null });
-      flushCompileCacheSoon();
     } catch (error) {
       const taken = takenListener(error);
       if (taken !== null) {
