@@ -18,6 +18,8 @@ const records: KeyRecord[] = Array.from({ length: count }, (_, index) => ({
   userId: `user-${index % 1000}`,
   teamId: null,
   models: ['gpt-4o', 'claude-*'],
+  aliases: {},
+  allowedRoutes: [],
   rpmLimit: 100,
   tpmLimit: null,
   maxParallelRequests: null,

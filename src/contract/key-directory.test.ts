@@ -16,6 +16,8 @@ function recordOf(hash: string, alias: string | null = null): KeyRecord {
     userId: 'user',
     teamId: null,
     models: ['gpt-4o', 'openai/*'],
+    aliases: { fast: 'gpt-4o', b: 'openai/b' },
+    allowedRoutes: ['/v1/embeddings'],
     rpmLimit: 100,
     tpmLimit: null,
     maxParallelRequests: 3,
@@ -122,7 +124,7 @@ describe('key directory', () => {
       return copy;
     };
     assert.throws(() => new KeyDirectory(corrupt(0, 1)), /no key directory/);
-    assert.throws(() => new KeyDirectory(corrupt(4, 1)), /format 1, this version reads 2/);
+    assert.throws(() => new KeyDirectory(corrupt(4, 1)), /format 1, this version reads 3/);
     assert.throws(() => new KeyDirectory(corrupt(8, 8)), /impossible table/);
   });
 });

@@ -1,5 +1,5 @@
 import { invariant } from '../base/invariant.ts';
-import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits } from './key-record.ts';
+import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RetiredKey } from './key-record.ts';
 import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
 
 /*
@@ -14,7 +14,7 @@ import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
  *     └─────────────────────────────────────────────────────────────────────────────┘
  */
 const MAGIC = 0x444b_4c53; // "SLKD" as the file's first four bytes
-const FORMAT = 2;
+const FORMAT = 3;
 const HEADER_BYTES = 64;
 const HASH_BYTES = 32;
 const ENTRY_BYTES = HASH_BYTES + 4;
@@ -29,15 +29,19 @@ export class KeyDirectoryError extends Error {
   override readonly name = 'KeyDirectoryError';
 }
 
-/** The directory of `records`: the same bytes for the same set of records, in whatever order. Hashes must differ. */
-export function buildKeyDirectory(records: readonly KeyRecord[]): Uint8Array<ArrayBuffer> {
-  const sorted = records.toSorted((a, b) => (a.hash < b.hash ? -1 : 1));
+/** The directory of all keys: the same bytes for the same set of records, in whatever order. Hashes must differ. */
+export function buildKeyDirectory(
+  records: readonly KeyRecord[],
+  retired: readonly RetiredKey[] = [],
+): Uint8Array<ArrayBuffer> {
+  const all = [...records.map((record) => ({ hash: record.hash, record })), ...retired];
+  const sorted = all.toSorted((a, b) => (a.hash < b.hash ? -1 : 1));
   const capacity = capacityFor(sorted.length);
   const heapOffset = HEADER_BYTES + capacity * ENTRY_BYTES;
   const output = new GrowingBytes(heapOffset + sorted.length * 256);
   output.length = heapOffset;
 
-  const offsets = sorted.map((record) => output.appendRecord(record));
+  const offsets = sorted.map(({ record }) => output.appendRecord(record));
   const bytes = output.finish();
   const view = new DataView(bytes.buffer);
   const header = [MAGIC, FORMAT, sorted.length, capacity, HEADER_BYTES, heapOffset, bytes.length];
@@ -45,10 +49,10 @@ export function buildKeyDirectory(records: readonly KeyRecord[]): Uint8Array<Arr
 
   const hash = new Uint8Array(HASH_BYTES);
   let previous = '';
-  for (const [index, record] of sorted.entries()) {
-    invariant(record.hash !== previous, 'a key hash stands in the directory once');
-    previous = record.hash;
-    parseHash(record.hash, hash);
+  for (const [index, entry] of sorted.entries()) {
+    invariant(entry.hash !== previous, 'a key hash stands in the directory once');
+    previous = entry.hash;
+    parseHash(entry.hash, hash);
     let slot = firstSlot(hash, 0, capacity);
     while (view.getUint32(entryOffset(slot) + HASH_BYTES, true) !== 0) slot = (slot + 1) & (capacity - 1);
     bytes.set(hash, entryOffset(slot));
@@ -164,6 +168,8 @@ function inOrder(record: KeyRecord): KeyRecord {
     userId: record.userId,
     teamId: record.teamId,
     models: record.models,
+    aliases: textsInOrder(record.aliases),
+    allowedRoutes: record.allowedRoutes,
     ...limitsInOrder(record),
     modelLimits: modelLimitsInOrder(record.modelLimits),
     userLimits: record.userLimits === null ? null : ownerLimitsInOrder(record.userLimits),
@@ -171,6 +177,10 @@ function inOrder(record: KeyRecord): KeyRecord {
     expiresAtMs: record.expiresAtMs,
     blocked: record.blocked,
   };
+}
+
+function textsInOrder(texts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function limitsInOrder({ rpmLimit, tpmLimit, maxParallelRequests }: LimitSpec): LimitSpec {

@@ -26,6 +26,10 @@ export interface KeyRecord extends LimitSpec {
   readonly teamId: string | null;
   /** Names and patterns with `*` that the key may use, after team inheritance; empty = all. */
   readonly models: readonly string[];
+  /** `{name that clients use: model}`, the team's folded in; such a name may be used. */
+  readonly aliases: Readonly<Record<string, string>>;
+  /** Paths, patterns with `*`, LiteLLM's groups of routes; empty = all. */
+  readonly allowedRoutes: readonly string[];
   readonly modelLimits: ModelLimits;
   /** Of the user named in `userId`; null = none. */
   readonly userLimits: OwnerLimits | null;
@@ -35,4 +39,12 @@ export interface KeyRecord extends LimitSpec {
   readonly expiresAtMs: number | null;
   /** The key, its user or its team is blocked. */
   readonly blocked: boolean;
+}
+
+/** A key that was replaced and goes on for a while: it stands for its successor, whose limits and usage it shares. */
+export interface RetiredKey {
+  /** Its own. */
+  readonly hash: string;
+  /** The successor's, with the earlier end of both. */
+  readonly record: KeyRecord;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { KeyRecord } from '../../src/contract/key-record.ts';
-import { intersect } from '../../src/control/config/compile-keys.ts';
+import { intersect } from '../../src/control/keys/fold-key.ts';
 import { type Compiled, compileYaml, GENERAL, MASTER_KEY } from './compile-yaml.ts';
 
 const KEY = 'sk-key-0123456789abcdef';
@@ -31,6 +31,8 @@ describe('virtual keys', () => {
       userId: 'u',
       teamId: 't',
       models: ['a', 'b/*'],
+      aliases: {},
+      allowedRoutes: [],
       rpmLimit: 1,
       tpmLimit: 2,
       maxParallelRequests: 3,

@@ -32,6 +32,8 @@ export function keyRecord(key: string, rest: Partial<KeyRecord> = {}): KeyRecord
     userId: null,
     teamId: null,
     models: [],
+    aliases: {},
+    allowedRoutes: [],
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,

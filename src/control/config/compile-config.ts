@@ -3,8 +3,9 @@ import type { KeyRecord } from '../../contract/key-record.ts';
 import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
-import { compileKeys } from './compile-keys.ts';
+import { compileKeys, type DeclaredKeys } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
+import { foldKey } from '../keys/fold-key.ts';
 import { compileStrategies } from './compile-strategies.ts';
 import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
 import { compileFallbacks, type FallbackField } from './compile-fallbacks.ts';
@@ -29,7 +30,9 @@ export interface DeploymentInfo {
 
 export interface CompiledConfig {
   readonly snapshot: Snapshot;
+  /** Of the file alone. */
   readonly keys: readonly KeyRecord[];
+  readonly declared: DeclaredKeys;
   /** Null where an unset one was permitted. */
   readonly masterKey: string | null;
   readonly deployments: readonly DeploymentInfo[];
@@ -67,9 +70,11 @@ export function compileConfig(
     deployments,
     ...names,
   };
+  const declared = compileKeys(source.root, masterKeyHash, findings);
   return {
     snapshot: { ...content, version: versionOf(content), createdAtMs: nowMs },
-    keys: compileKeys(source.root, masterKeyHash, findings),
+    keys: declared.keys.map((grant) => foldKey(grant, declared.owners)),
+    declared,
     masterKey,
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,

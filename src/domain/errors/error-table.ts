@@ -126,6 +126,22 @@ export const ERROR_TABLE = {
     meaning: 'The key may not use this model.',
   }),
   admin_required: spec(403, AUTH, { source: 'downstream', meaning: 'This route needs the master key.' }),
+  route_not_allowed: spec(403, AUTH, {
+    source: 'downstream',
+    meaning: 'The key has `allowed_routes`, and this path is none of them.',
+  }),
+  resource_not_found: spec(404, ['NotFoundError', 'not_found_error'], {
+    source: 'downstream',
+    meaning: 'Management API: no key, team, user or member of this name, or none that the caller may see.',
+  }),
+  resource_exists: spec(400, BAD, {
+    source: 'downstream',
+    meaning: 'Management API: the id, alias or key is taken (409 where it is the id of a user).',
+  }),
+  declared_in_file: spec(400, BAD, {
+    source: 'downstream',
+    meaning: 'Management API: the configuration file declares it, so it can be changed only there.',
+  }),
   not_found: spec(404, ['NotFoundError', 'not_found_error'], { source: 'downstream', meaning: 'No such route.' }),
   response_not_found: spec(404, ['NotFoundError', 'not_found_error'], {
     source: 'downstream',
@@ -196,6 +212,10 @@ export const ERROR_TABLE = {
   control_unavailable: spec(503, ['no_db_connection', 'overloaded_error'], {
     source: 'internal',
     meaning: 'The control plane is away, and what was asked needs it: an unknown key, or an admin route.',
+  }),
+  store_unavailable: spec(503, ['no_db_connection', 'overloaded_error'], {
+    source: 'internal',
+    meaning: 'The database can not be reached, and what was asked needs it. Requests with known keys are served.',
   }),
   not_ready: spec(503, UNAVAILABLE, { source: 'internal', meaning: 'No configuration has arrived yet.' }),
   overloaded: spec(503, UNAVAILABLE, {

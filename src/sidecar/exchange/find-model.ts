@@ -1,6 +1,6 @@
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { resolveFallback, resolveModel, type ResolvedModel } from '../compiled-snapshot.ts';
-import { mayUseModel } from '../keys/resolved-key.ts';
+import { mayUseModel, modelBehindAlias } from '../keys/resolved-key.ts';
 import type { Exchange } from './exchange.ts';
 import { pinToResponse } from './find-response.ts';
 
@@ -8,7 +8,7 @@ import { pinToResponse } from './find-response.ts';
 export function findModel(exchange: Exchange): GatewayError | null {
   const { model, snapshot, fields } = exchange;
   if (model === null) return gatewayError('missing_model', 'the request names no model', 'model');
-  const resolved = resolveModel(snapshot, model);
+  const resolved = resolveModel(snapshot, modelBehindAlias(exchange.key!, model));
   if (!mayUse(exchange, model, resolved)) return accessDenied(exchange, model);
   // Fallbacks of the configuration are the operator's choice; those of the request are the client's, and checked.
   const denied = exchange.askedFallbacks?.find((name) => !mayUse(exchange, name, resolveFallback(snapshot, name)));

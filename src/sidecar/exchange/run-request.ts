@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Bytes } from '../../base/bytes.ts';
 import { errorSpec, gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
+import { isRouteAllowed } from '../../domain/keys/route-grant.ts';
 import { readRequestFields, scanFailureError } from '../../domain/request/read-request-fields.ts';
 import { forwardToControl } from '../forward/admin-relay.ts';
 import { startAttempt } from '../forward/attempt.ts';
@@ -67,6 +68,8 @@ export function onHead(exchange: Exchange): void {
 /** Authenticate: the key is known, or the request refused. */
 function onAuthenticated(exchange: Exchange, result: 'ok' | GatewayError): void {
   if (result !== 'ok') refuse(exchange, result);
+  else if (exchange.key!.routes !== null && !isRouteAllowed(exchange.key!.routes, exchange.head.path))
+    refuse(exchange, routeNotAllowed(exchange));
   else if (isOverfull(exchange)) refuse(exchange, tooManyInFlight());
   else acceptBody(exchange);
 }
@@ -253,6 +256,11 @@ function needsNoKey(exchange: Exchange): boolean {
   const { route, snapshot } = exchange;
   if (route.kind === 'metrics') return !snapshot.settings.metricsRequireKey;
   return route.kind === 'liveness' || route.kind === 'readiness' || route.kind === 'preflight';
+}
+
+function routeNotAllowed({ head, key }: Exchange): GatewayError {
+  const routes = JSON.stringify(key!.record.allowedRoutes);
+  return gatewayError('route_not_allowed', `the key may not call ${head.path}, only allowed_routes=${routes}`);
 }
 
 function bodyTooLarge(limitBytes: number): GatewayError {

@@ -10,7 +10,7 @@ import type { ResponseHead } from '../../http1/response-head.ts';
 import { requestLine, resolveModel, type CompiledDeployment } from '../compiled-snapshot.ts';
 import { answerError } from '../exchange/answer-error.ts';
 import type { Exchange, Forwarder } from '../exchange/exchange.ts';
-import { mayUseModel } from '../keys/resolved-key.ts';
+import { mayUseModel, modelBehindAlias } from '../keys/resolved-key.ts';
 import { admit } from '../limits/admit.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
@@ -49,7 +49,7 @@ function findRealtimeModel(exchange: Exchange): GatewayError | null {
   const model = new URLSearchParams(head.query).get('model');
   if (model === null || model === '')
     return gatewayError('missing_model', 'the request names no model: add ?model=', 'model');
-  const resolved = resolveModel(snapshot, model);
+  const resolved = resolveModel(snapshot, modelBehindAlias(key!, model));
   if (!mayUseModel(key!, model, resolved === null ? model : resolved.group.name)) {
     return gatewayError('model_access_denied', `key not allowed to access model. Tried to access ${model}`, 'model');
   }

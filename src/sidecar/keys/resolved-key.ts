@@ -1,4 +1,5 @@
 import type { KeyRecord } from '../../contract/key-record.ts';
+import { compileRouteGrant, type RouteGrant } from '../../domain/keys/route-grant.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 import { resolveKeyLimits, type KeyLimits } from '../limits/key-limits.ts';
 import type { WorkerLimits } from '../limits/worker-limits.ts';
@@ -16,6 +17,10 @@ export interface ResolvedKey {
   readonly owner: string;
   /** By the name the client used; an answer holds for one group, since an alias may come to lead elsewhere. */
   readonly allowed: Map<string, ModelAccess>;
+  /** Null = none. */
+  readonly aliases: ReadonlyMap<string, string> | null;
+  /** Null = all. */
+  readonly routes: RouteGrant | null;
   /** Its own, its user's and its team's; null = none. */
   readonly limits: KeyLimits | null;
 }
@@ -26,6 +31,7 @@ interface ModelAccess {
 }
 
 export function resolvedKey(record: KeyRecord, limits: WorkerLimits): ResolvedKey {
+  const aliases = Object.entries(record.aliases);
   return {
     record,
     isMaster: false,
@@ -33,6 +39,8 @@ export function resolvedKey(record: KeyRecord, limits: WorkerLimits): ResolvedKe
     owner:
       record.teamId !== null ? `team:${record.teamId}` : record.userId !== null ? `user:${record.userId}` : record.hash,
     allowed: new Map(),
+    aliases: aliases.length === 0 ? null : new Map(aliases),
+    routes: compileRouteGrant(record.allowedRoutes),
     limits: resolveKeyLimits(record, limits),
   };
 }
@@ -45,6 +53,8 @@ export const MASTER_KEY: ResolvedKey = {
     userId: null,
     teamId: null,
     models: [],
+    aliases: {},
+    allowedRoutes: [],
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,
@@ -58,13 +68,20 @@ export const MASTER_KEY: ResolvedKey = {
   eventPart: eventPart('master', null, null),
   owner: 'master',
   allowed: new Map(),
+  aliases: null,
+  routes: null,
   limits: null,
 };
+
+/** What the model that the client named is to this key. */
+export function modelBehindAlias(key: ResolvedKey, model: string): string {
+  return key.aliases === null ? model : (key.aliases.get(model) ?? model);
+}
 
 /** May `key` use the model the client named, or the group it resolved to? */
 export function mayUseModel(key: ResolvedKey, model: string, group: string): boolean {
   const { models } = key.record;
-  if (models.length === 0) return true;
+  if (models.length === 0 || key.aliases?.has(model) === true) return true;
   const known = key.allowed.get(model);
   if (known !== undefined && known.group === group) return known.isAllowed;
   const isAllowed = models.some((pattern) => matches(pattern, model) || matches(pattern, group));

@@ -27,6 +27,10 @@ export function listedModels(exchange: Exchange): ListedModel[] {
     const resolved = resolveModel(snapshot, alias);
     if (!target.hidden && resolved !== null) add(alias, resolved.group);
   }
+  for (const [alias, target] of key!.aliases ?? []) {
+    const resolved = resolveModel(snapshot, target);
+    if (resolved !== null) add(alias, resolved.group);
+  }
   if (new URLSearchParams(head.query).get('return_wildcard_routes')?.toLowerCase() === 'true') {
     for (const group of snapshot.wildcards) add(group.name, group);
   }

@@ -1,0 +1,97 @@
+import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits } from '../../contract/key-record.ts';
+import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
+
+/** LiteLLM's words in a list of models. */
+const ALL_TEAM_MODELS = 'all-team-models';
+const ALL_MODELS = 'all-proxy-models';
+/** Matches no model, so a list of it alone allows nothing. (An empty list would allow everything.) */
+const NO_MODELS = 'no-default-models';
+
+/** What a key itself was given, by the file or through the API. */
+export interface KeyGrant extends LimitSpec {
+  readonly hash: string;
+  readonly alias: string | null;
+  readonly userId: string | null;
+  readonly teamId: string | null;
+  readonly models: readonly string[];
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly allowedRoutes: readonly string[];
+  readonly modelLimits: ModelLimits;
+  readonly expiresAtMs: number | null;
+  readonly blocked: boolean;
+}
+
+/** What a user or team gives to its keys. */
+export interface OwnerGrant {
+  readonly alias: string | null;
+  readonly models: readonly string[];
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly limits: OwnerLimits | null;
+  readonly blocked: boolean;
+}
+
+/** Users and teams by their ids. */
+export interface Owners {
+  readonly users: ReadonlyMap<string, OwnerGrant>;
+  readonly teams: ReadonlyMap<string, OwnerGrant>;
+}
+
+/** The key as the sidecar needs it. A user or team that is described nowhere gives and takes nothing. */
+export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
+  const user = grant.userId === null ? undefined : users.get(grant.userId);
+  const team = grant.teamId === null ? undefined : teams.get(grant.teamId);
+  return {
+    hash: grant.hash,
+    alias: grant.alias,
+    userId: grant.userId,
+    teamId: grant.teamId,
+    models: effectiveModels(grant.models, user?.models ?? [], team?.models ?? null),
+    aliases: effectiveAliases(grant.aliases, team?.aliases ?? {}),
+    allowedRoutes: grant.allowedRoutes,
+    rpmLimit: grant.rpmLimit,
+    tpmLimit: grant.tpmLimit,
+    maxParallelRequests: grant.maxParallelRequests,
+    modelLimits: grant.modelLimits,
+    userLimits: user?.limits ?? null,
+    teamLimits: team?.limits ?? null,
+    expiresAtMs: grant.expiresAtMs,
+    blocked: grant.blocked || user?.blocked === true || team?.blocked === true,
+  };
+}
+
+/**
+ * A key may use what it lists, at most what its team may; a key without a team at most what its user may. An empty
+ * list sets no bound, `all-team-models` takes the team's.
+ */
+function effectiveModels(
+  own: readonly string[],
+  user: readonly string[],
+  team: readonly string[] | null,
+): readonly string[] {
+  const listed = own.includes(ALL_TEAM_MODELS) && team !== null ? [] : unbounded(own);
+  return intersect(listed, unbounded(team ?? user));
+}
+
+function unbounded(models: readonly string[]): readonly string[] {
+  return models.includes(ALL_MODELS) || models.includes('*') ? [] : models;
+}
+
+/** Names and patterns that both allow; empty lists allow all. Patterns that overlap in part count as apart. */
+export function intersect(a: readonly string[], b: readonly string[]): readonly string[] {
+  if (a.length === 0) return b;
+  if (b.length === 0) return a;
+  const isCovered = (name: string, by: readonly string[]): boolean =>
+    by.some((pattern) => matchModelPattern(pattern, name) !== null);
+  const both = [...a.filter((name) => isCovered(name, b)), ...b.filter((name) => isCovered(name, a))];
+  return both.length === 0 ? [NO_MODELS] : [...new Set(both)];
+}
+
+/** As in LiteLLM the team's alias is followed first, then the key's own of what that gave. */
+function effectiveAliases(
+  own: Readonly<Record<string, string>>,
+  team: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const follow = (name: string): string => (Object.hasOwn(own, name) ? (own[name] ?? name) : name);
+  const throughTeam = Object.entries(team).map(([name, model]) => [name, follow(model)] as const);
+  return Object.fromEntries([...Object.entries(own), ...throughTeam]);
+}
