@@ -22,11 +22,13 @@ const TASKSET = 'taskset';
 export class BenchLoad {
   readonly gateway: Gateway;
   readonly #context: ChaosContext;
+  readonly #mockPort: number;
   #peakBytes = 0;
 
-  private constructor(context: ChaosContext, gateway: Gateway) {
+  private constructor(context: ChaosContext, gateway: Gateway, mockPort: number) {
     this.#context = context;
     this.gateway = gateway;
+    this.#mockPort = mockPort;
     const pid = this.servingPid();
     const look = setInterval(() => {
       this.#peakBytes = Math.max(this.#peakBytes, residentBytes(pid));
@@ -48,7 +50,7 @@ export class BenchLoad {
     context.cleanup.add(async () => {
       await gateway.stop({ keepData: true });
     });
-    return new BenchLoad(context, gateway);
+    return new BenchLoad(context, gateway, mock.port);
   }
 
   /** One more load generator; its loads go beside those of the others. */
@@ -76,6 +78,11 @@ export class BenchLoad {
       processIds: [],
       ...parts,
     };
+  }
+
+  /** The same, to the mock provider itself. */
+  directSpec(parts: Pick<LoadSpec, 'qps' | 'connections' | 'seconds'> & Partial<LoadSpec>): LoadSpec {
+    return { ...this.spec(parts), port: this.#mockPort };
   }
 
   /** The same with another key in each request. */

@@ -45,6 +45,8 @@ export interface LoadPlan {
   readonly qps: number;
   readonly clients: number;
   readonly plan: (number: number) => RequestPlan;
+  /** As in `LoadOptions`. */
+  readonly inTurn?: boolean;
 }
 
 const LAUNCHER = join(import.meta.dirname, '../../../bin/slipstream.js');

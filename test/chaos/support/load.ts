@@ -11,6 +11,8 @@ export interface LoadOptions {
   readonly plan: (number: number) => RequestPlan;
   /** Each request that ended. */
   readonly onOutcome: (outcome: Outcome) => void;
+  /** Each client has its turn, so that no connection is ever long without a request. Default: the one that was free last. */
+  readonly inTurn?: boolean;
   /** Number of the first request. Default 1. */
   readonly firstNumber?: number;
 }
@@ -69,7 +71,7 @@ export class Load {
     this.#due = Math.min(this.#due + ((now - this.#lastMs) * qps) / 1000, Math.max(1, qps * MAX_BACKLOG_SECONDS));
     this.#lastMs = now;
     while (this.#due >= 1) {
-      const client = this.#idle.pop();
+      const client = this.#options.inTurn === true ? this.#idle.shift() : this.#idle.pop();
       if (client === undefined) return;
       this.#due -= 1;
       this.#inFlight += 1;
