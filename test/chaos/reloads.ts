@@ -28,18 +28,15 @@ export const scenario: Scenario = {
     const changedUnixMs: number[] = [];
     // In turn: both threads have a request every few milliseconds, so each shows when it has a change.
     const load = { qps: 2_000, clients: 64, inTurn: true };
-    await run.underLoad(
-      { ...load, plan: (number) => ({ model: 'versioned', stream: number % 3 === 0 }) },
-      async () => {
-        for (let version = 1; version <= RELOADS; version += 1) {
-          await run.wait(1 / (RELOADS + 1));
-          changeVersion(run.gateway.configPath, version);
-          changedMs.push(performance.now());
-          changedUnixMs.push(Date.now());
-        }
+    await run.underLoad({ ...load, plan: (number) => ({ model: 'versioned', stream: number % 3 === 0 }) }, async () => {
+      for (let version = 1; version <= RELOADS; version += 1) {
         await run.wait(1 / (RELOADS + 1));
-      },
-    );
+        changeVersion(run.gateway.configPath, version);
+        changedMs.push(performance.now());
+        changedUnixMs.push(Date.now());
+      }
+      await run.wait(1 / (RELOADS + 1));
+    });
     const { outcomes } = run;
     const failed = outcomes.filter(({ ending, status }) => ending !== 'complete' || status !== 200);
     run.expect(failed.length === 0, `${failed.length} requests failed, the first: ${JSON.stringify(failed[0])}`);

@@ -65,6 +65,7 @@ describe('the budget of bytes in flight', () => {
     assert.equal(refused.status, 503);
     assert.equal(refused.header('retry-after'), '1');
     assert.equal(refused.header('x-slipstream-error'), 'overloaded');
+    assert.equal(await metric(gateway.port, 'slipstream_admission_refused_total{reason="memory"}'), 1);
     const small = chatClient(gateway.port, 'gpt');
     await eventually(() => held.length === 4, 'a small one is served');
     held[3]!.write(jsonReply('{}'));

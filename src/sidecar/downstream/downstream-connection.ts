@@ -313,6 +313,7 @@ export class DownstreamConnection implements ClientSocketOwner {
     const { pace } = this.#input;
     const fits = this.#held.setUnread(this.#input.length);
     if (!fits && exchange === null) {
+      this.worker.metrics.refusedForMemory.add(1);
       this.#refuseMalformed(outOfMemory());
       return;
     }

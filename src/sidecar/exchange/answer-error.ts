@@ -2,6 +2,7 @@ import { asBytes } from '../../base/bytes.ts';
 import { errorBody, errorEvent, errorSpec, errorStatus, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import { errorHeaders } from '../forward/answer-headers.ts';
 import type { Exchange } from './exchange.ts';
+import { outOfMemory } from './request-body.ts';
 import { routeMethods } from './route.ts';
 
 /** Answers with `error` in the client's protocol. Before commit only. */
@@ -11,6 +12,7 @@ export function answerError(exchange: Exchange, error: GatewayError): void {
   // The control plane authenticates its own requests.
   if (exchange.key === null && exchange.route.kind !== 'admin')
     exchange.worker.metrics.refusedBeforeAuthentication.add(1);
+  if (error === outOfMemory()) exchange.worker.metrics.refusedForMemory.add(1);
   const body = asBytes(Buffer.from(errorBody(error, exchange.envelope), 'utf8'));
   let headers = errorHeaders(exchange, error);
   // RFC 9110 §15.5.22: the answer names the protocol that is served.

@@ -207,8 +207,13 @@ export class RequestBody {
 }
 
 /** One second: memory comes back as fast as requests end. */
+const OUT_OF_MEMORY: GatewayError = Object.freeze({
+  ...gatewayError('overloaded', 'Too many bytes of requests are in flight.'),
+  retryAfterSeconds: 1,
+});
+
 export function outOfMemory(): GatewayError {
-  return { ...gatewayError('overloaded', 'Too many bytes of requests are in flight.'), retryAfterSeconds: 1 };
+  return OUT_OF_MEMORY;
 }
 
 type Decoder = (data: Uint8Array, options: { maxOutputLength: number }) => Buffer;

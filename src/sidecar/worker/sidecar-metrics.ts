@@ -29,6 +29,7 @@ export class SidecarMetrics {
   readonly received: CounterCell;
   readonly refusedBeforeAuthentication: CounterCell;
   readonly abandonedBeforeAuthentication: CounterCell;
+  readonly refusedForMemory: CounterCell;
   readonly unrecorded: CounterCell;
   readonly overhead: HistogramCell;
   readonly journalLines: CounterCell;
@@ -74,6 +75,9 @@ export class SidecarMetrics {
         'Requests refused before a key was accepted; they have no journal line',
       )
       .cell();
+    this.refusedForMemory = registry
+      .counter('slipstream_admission_refused_total', 'Requests shed, by reason', ['reason'])
+      .cell('memory');
     this.overhead = registry
       .histogram(
         'slipstream_overhead_seconds',

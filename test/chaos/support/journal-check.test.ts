@@ -15,6 +15,7 @@ function outcome(number: number, rest: Partial<Outcome> = {}): Outcome {
     status: 200,
     callId: `id-${number}`,
     errorName: null,
+    hasRetryAfter: false,
     configVersion: null,
     startedMs: number * 10,
     endedMs: number * 10 + 5,

@@ -42,6 +42,8 @@ export interface Outcome {
   readonly callId: string | null;
   /** `x-slipstream-error` or null. */
   readonly errorName: string | null;
+  /** Whether the answer says when to come again. */
+  readonly hasRetryAfter: boolean;
   /** `x-echo-x-config-version`: which configuration the request was served by, where a scenario looks at that. */
   readonly configVersion: number | null;
   /** Monotonic ms. */
@@ -235,6 +237,7 @@ export class LoadClient {
       status,
       callId: /\r\nx-slipstream-call-id: (\S+)/.exec(head)?.[1] ?? null,
       errorName: /\r\nx-slipstream-error: (\S+)/.exec(head)?.[1] ?? null,
+      hasRetryAfter: /\r\nretry-after: [1-9]\d*\r\n/.test(head),
       configVersion: version === undefined ? null : Number(version),
       startedMs: request.startedMs,
       endedMs: performance.now(),
