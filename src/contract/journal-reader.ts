@@ -61,5 +61,6 @@ export function abortedEvent(line: OpenEvent): UsageEvent {
     attempts: [],
     usage: estimateUsage(rest.requestBytes, streamEvents, usage),
     usageSource: 'estimated',
+    costNano: null,
   };
 }

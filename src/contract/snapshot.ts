@@ -1,11 +1,12 @@
 import type { WireFamily } from '../domain/endpoints.ts';
+import type { Price } from '../domain/pricing/price.ts';
 import type { RoutingStrategy } from '../domain/routing/routing-strategy.ts';
 import type { ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
 import type { LimitSpec } from './key-record.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
-export const SNAPSHOT_FORMAT = 2;
+export const SNAPSHOT_FORMAT = 3;
 
 /**
  * What the control plane decided, compiled for the sidecar: configuration only, no virtual keys. Plain JSON. Holds
@@ -80,7 +81,10 @@ export interface DeploymentSpec {
   readonly streamTimeoutMs: number | null;
   /** May `stream_options.include_usage` be added. */
   readonly injectsUsage: boolean;
-  readonly price: PriceSpec | null;
+  /** null: not known. */
+  readonly price: Price | null;
+  /** Prices by upstream model, where a `*` leaves it to the client which one is asked; null for every other. */
+  readonly modelPrices: Readonly<Record<string, Price>> | null;
   /** How long it is benched after failures, ms; null = settings. */
   readonly cooldownMs: number | null;
   readonly healthCheck: HealthCheckSpec;
@@ -96,14 +100,6 @@ export interface HealthCheckSpec {
   readonly maxTokens: number;
   /** Not in the background; `/health` asks all the same. */
   readonly isBackgroundOff: boolean;
-}
-
-/** Prices as integers of pico-dollars (10⁻¹² USD) per token. */
-export interface PriceSpec {
-  readonly inputPicoUsd: number;
-  readonly outputPicoUsd: number;
-  readonly cacheReadPicoUsd: number | null;
-  readonly cacheWritePicoUsd: number | null;
 }
 
 /** Where connections go, and all that decides whether one may be reused for another deployment. */

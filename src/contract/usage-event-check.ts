@@ -1,6 +1,7 @@
 import { ENDPOINT_NAMES } from '../domain/endpoints.ts';
 import { ERROR_TABLE } from '../domain/errors/error-table.ts';
-import type { TokenUsage } from '../domain/usage/token-usage.ts';
+import { SERVICE_TIERS } from '../domain/pricing/price.ts';
+import type { TokenUsage, UsageDetails } from '../domain/usage/token-usage.ts';
 import { USAGE_EVENT_FORMAT, type AttemptEvent, type OpenEvent, type UsageEvent } from './usage-event.ts';
 
 type Check = (value: unknown) => boolean;
@@ -30,12 +31,29 @@ const hex = (length: number): Check => {
   return (value) => typeof value === 'string' && pattern.test(value);
 };
 
+const tiers: ReadonlySet<unknown> = new Set(SERVICE_TIERS);
+
+const DETAILS: Checks<UsageDetails> = {
+  cacheWrite1hTokens: isCount,
+  audioInputTokens: isCount,
+  imageInputTokens: isCount,
+  audioOutputTokens: isCount,
+  imageOutputTokens: isCount,
+  citationTokens: isCount,
+  searches: isCount,
+  serviceTier: orNull((value) => tiers.has(value)),
+};
+
+/** Members that a line need not have. */
+const OPTIONAL: ReadonlySet<string> = new Set(['details'] satisfies (keyof TokenUsage)[]);
+
 const USAGE: Checks<TokenUsage> = {
   inputTokens: isCount,
   outputTokens: isCount,
   cacheReadTokens: isCount,
   cacheWriteTokens: isCount,
   reasoningTokens: isCount,
+  details: (value) => problemIn(value, DETAILS) === null,
 };
 
 const ATTEMPT: Checks<AttemptEvent> = {
@@ -44,6 +62,7 @@ const ATTEMPT: Checks<AttemptEvent> = {
   error: orNull(isError),
   durationMs: isAmount,
   usage: orNull((value) => problemIn(value, USAGE) === null),
+  costNano: orNull(isCount),
 };
 
 /** What an event and an `open` line have in common. */
@@ -80,6 +99,7 @@ const EVENT: Checks<UsageEvent> = {
   aborted: orNull(isText),
   attempts: listOf((value) => problemIn(value, ATTEMPT) === null),
   usageSource: (value) => value === 'reported' || value === 'estimated' || value === 'none',
+  costNano: orNull(isCount),
 };
 
 const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount };
@@ -98,7 +118,10 @@ export function openEventProblem(value: unknown): string | null {
 function problemIn(value: unknown, checks: Readonly<Record<string, Check>>): string | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not an object';
   for (const [name, check] of Object.entries(checks)) {
-    if (!Object.hasOwn(value, name)) return `${name} is missing`;
+    if (!Object.hasOwn(value, name)) {
+      if (OPTIONAL.has(name)) continue;
+      return `${name} is missing`;
+    }
     if (!check((value as Record<string, unknown>)[name])) return `${name} is not valid`;
   }
   return null;

@@ -14,6 +14,8 @@ export interface AttemptEvent {
   readonly durationMs: number;
   /** What a failed attempt cost, where its reply said; that of the attempt that served is `UsageEvent.usage`. */
   readonly usage: TokenUsage | null;
+  /** Of that usage, nano-dollars; null where there is none, or no price. */
+  readonly costNano: number | null;
 }
 
 /**
@@ -58,6 +60,12 @@ export interface UsageEvent {
   readonly usage: TokenUsage | null;
   /** `reported` by the provider, `estimated` (a stream that was broken off before its usage came), or `none`. */
   readonly usageSource: 'reported' | 'estimated' | 'none';
+  /**
+   * What the answer cost, nano-dollars (10⁻⁹ USD), by the price in the snapshot that served it; the client was told the same.
+   * null where nothing was used, or the price is not known. What failed attempts cost stands with them: `spentNano` is the
+   * sum.
+   */
+  readonly costNano: number | null;
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly tags: readonly string[];
@@ -99,4 +107,11 @@ export interface OpenEvent extends Pick<
   readonly streamEvents: number;
   /** What the provider had reported by then, or null. */
   readonly usage: TokenUsage | null;
+}
+
+/** What a request cost altogether, nano-dollars; null where nothing of it has a cost. */
+export function spentNano({ costNano, attempts }: Pick<UsageEvent, 'costNano' | 'attempts'>): number | null {
+  let spent = costNano;
+  for (const attempt of attempts) if (attempt.costNano !== null) spent = (spent ?? 0) + attempt.costNano;
+  return spent;
 }

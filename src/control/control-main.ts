@@ -5,9 +5,11 @@ import { apiBaseOf } from './admin/model-info.ts';
 import { type CompiledConfig, compileConfig } from './config/compile-config.ts';
 import { type ConfigSource, type Environment, loadConfigSource, type SourceFile } from './config/config-source.ts';
 import { ConfigError, Findings, formatFinding } from './config/findings.ts';
+import { isAddress } from './config/open-prices.ts';
 import type { FlagValues } from './config/resolve-settings.ts';
 import { ConfigWatcher } from './config-watcher.ts';
 import { ControlServer, type Publication } from './control-server.ts';
+import { CostMapDownload } from './pricing/cost-map-download.ts';
 import { demoConfigSource, loadOrCreateDemoKey } from './demo-config.ts';
 import { readProductVersion } from './product-version.ts';
 import { type SavedState, StateStore } from './state-store.ts';
@@ -72,6 +74,7 @@ class ControlPlane implements RunningControl {
   readonly #startedAtMs = Date.now();
   readonly #store: StateStore;
   readonly #watcher = new ConfigWatcher(() => void this.reload());
+  readonly #costMap: CostMapDownload;
   readonly #admin: AdminApi;
   #loaded: Loaded;
   #saved: SavedState;
@@ -89,6 +92,11 @@ class ControlPlane implements RunningControl {
     const threads = options.overrides.threads;
     const demoKey = options.configPath === null ? loadOrCreateDemoKey(options.dataDirectory) : null;
     this.#flags = { threads: threads === null ? null : String(threads), master_key: demoKey };
+    this.#costMap = new CostMapDownload({
+      dataDirectory: options.dataDirectory,
+      logger: options.logger,
+      onChange: () => void this.reload(),
+    });
     this.#loaded = this.#load();
     this.#store = new StateStore(options.dataDirectory);
     if (this.#store.fault !== null) this.#logger.warn('the last state is not used', { reason: this.#store.fault });
@@ -109,6 +117,7 @@ class ControlPlane implements RunningControl {
       throw error;
     }
     this.#isStarted = true;
+    this.#costMap.follow(costMapAddress(this.#loaded));
     this.#watcher.watch(files);
     const { version, deployments, groups, wildcards } = config.snapshot;
     const models = groups.length + wildcards.length;
@@ -132,6 +141,7 @@ class ControlPlane implements RunningControl {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#watcher.close();
+    this.#costMap.close();
     await this.#queue;
     await this.#admin.close();
     await this.#server.close();
@@ -155,6 +165,7 @@ class ControlPlane implements RunningControl {
     const saved = this.#store.save(next.config.snapshot, next.config.keys);
     this.#loaded = next;
     this.#saved = saved;
+    this.#costMap.follow(costMapAddress(next));
     if (!saved.keysChanged && !saved.snapshotChanged) {
       this.#logger.info('configuration read again: nothing has changed');
       return;
@@ -174,7 +185,7 @@ class ControlPlane implements RunningControl {
 
   #load(): Loaded {
     const findings = new Findings();
-    const source = this.#source(findings);
+    const source = { ...this.#source(findings), downloads: this.#costMap.maps };
     // Also of a bad edit: what mends it may be a file that it was the first to include.
     if (this.#isStarted) this.#watcher.watch(source.files);
     const config = compileConfig(source, this.#flags, Date.now(), findings);
@@ -236,6 +247,12 @@ class ControlPlane implements RunningControl {
 
 function byHash(records: readonly KeyRecord[]): ReadonlyMap<string, KeyRecord> {
   return new Map(records.map((record) => [record.hash, record]));
+}
+
+/** null where prices come from a file, or from the gateway's own table alone. */
+function costMapAddress(loaded: Loaded): string | null {
+  const named = shownValue(loaded, 'model_cost_map');
+  return named !== null && isAddress(named) ? named : null;
 }
 
 function shownValue(loaded: Loaded, path: string): string | null {

@@ -1,6 +1,8 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { DeploymentSpec, ModelGroupSpec, SidecarSettings, Snapshot } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName, type WireFamily } from '../domain/endpoints.ts';
+import { type CompiledPrice, compilePrice } from '../domain/pricing/compile-price.ts';
+import type { Price } from '../domain/pricing/price.ts';
 import { modelSource } from '../domain/request/body-edits.ts';
 import { mergeCounts, NO_COUNTS, type ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
 import { TrustedProxies } from '../domain/network/trusted-proxies.ts';
@@ -47,6 +49,10 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly health: HealthRecord;
   /** The only one of its group. */
   readonly isAlone: boolean;
+  /** null: not known, or it depends on the model. */
+  readonly price: CompiledPrice | null;
+  /** By upstream model; null but for wildcards. */
+  readonly modelPrices: ReadonlyMap<string, CompiledPrice> | null;
   /** The client names the model there. */
   readonly isWildcard: boolean;
 }
@@ -247,7 +253,9 @@ function retryPolicyOf(group: string, snapshot: Snapshot): ErrorClassCounts {
   return mergeCounts(own ?? NO_COUNTS, settings.failure.retryPolicy);
 }
 
-type Place = Pick<CompiledDeployment, 'pool' | 'health' | 'limits' | 'isAlone'> & { readonly load: DeploymentLoad };
+interface Place extends Pick<CompiledDeployment, 'pool' | 'health' | 'limits' | 'isAlone'> {
+  readonly load: DeploymentLoad;
+}
 
 function compileDeployment(spec: DeploymentSpec, place: Place, settings: SidecarSettings): CompiledDeployment {
   const headerBlock = compileHeaderBlock(spec);
@@ -267,6 +275,8 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
     health: place.health,
     limits: place.limits,
     isAlone: place.isAlone,
+    price: spec.price === null ? null : compilePrice(spec.price),
+    modelPrices: spec.modelPrices === null ? null : compilePrices(spec.modelPrices),
     isWildcard: spec.upstreamModel.includes('*'),
     heads: Object.freeze(heads),
     ownQueryNames: queryNames(spec.query),
@@ -280,6 +290,10 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
     ...compileLoad(spec, strategyOf(settings.routing, spec.groupName), place.load),
     eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
   });
+}
+
+function compilePrices(prices: Readonly<Record<string, Price>>): ReadonlyMap<string, CompiledPrice> {
+  return new Map(Object.entries(prices).map(([model, price]) => [model, compilePrice(price)]));
 }
 
 /** Names come from people: what no header can carry is percent-encoded. */

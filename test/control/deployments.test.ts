@@ -149,10 +149,9 @@ describe('deployment: figures', () => {
     const { timeoutMs, streamTimeoutMs, rpm, tpm, weight, order } = spec;
     assert.deepEqual([timeoutMs, streamTimeoutMs, rpm, tpm, weight, order], [30_000, 1500, 10, 1000, 0.5, 2]);
     assert.deepEqual(spec.price, {
-      inputPicoUsd: 1_100_000,
-      outputPicoUsd: 7_500_000,
-      cacheReadPicoUsd: 300_000,
-      cacheWritePicoUsd: 0,
+      prices: { input: 1_100_000, output: 7_500_000, cacheRead: 300_000, cacheWrite: 0 },
+      steps: [],
+      tiers: {},
     });
   });
 
@@ -264,7 +263,7 @@ describe('deployment: what is wrong is said with its place', () => {
     ],
     [
       '{model_name: m, litellm_params: {model: x, input_cost_per_token: 3}}',
-      'c.yaml:2:48: model_list[0].litellm_params.input_cost_per_token: must be a price in dollars per token, from 0 to 1',
+      'c.yaml:2:48: model_list[0].litellm_params.input_cost_per_token: must be a price in dollars, from 0 to 1',
     ],
     [
       '{model_name: m, litellm_params: {model: x, api_base: "localhost:80"}}',

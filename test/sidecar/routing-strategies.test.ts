@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker as Thread } from 'node:worker_threads';
 import type { DeploymentSpec, StrategySpec } from '../../src/contract/snapshot.ts';
+import type { Price } from '../../src/domain/pricing/price.ts';
 import type { RoutingStrategy } from '../../src/domain/routing/routing-strategy.ts';
 import { chatBytes, startFlow } from '../support/flow-support.ts';
 import { eventually, RawClient, requestBytes, type RawReply } from '../support/raw-client.ts';
@@ -11,12 +12,7 @@ import { jsonReply, sse } from '../support/scripted-upstream.ts';
 import { ROUTING, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
 import { ThreeUpstreams } from '../support/three-upstreams.ts';
 
-const price = (picoUsd: number) => ({
-  inputPicoUsd: picoUsd,
-  outputPicoUsd: picoUsd,
-  cacheReadPicoUsd: null,
-  cacheWritePicoUsd: null,
-});
+const price = (picoUsd: number): Price => ({ prices: { input: picoUsd, output: picoUsd }, steps: [], tiers: {} });
 
 const ANTHROPIC: Partial<DeploymentSpec> = { family: 'anthropic' };
 

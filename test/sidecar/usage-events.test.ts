@@ -88,7 +88,7 @@ describe('the event of a request', () => {
     assert.ok(overheadUs > 0 && overheadUs <= (end - start + 2) * 1000, String(overheadUs));
     assert.equal(attempts.length, 1);
     const { durationMs: attemptMs, ...attempt } = attempts[0]!;
-    assert.deepEqual(attempt, { deployment: 'first', status: 200, error: null, usage: null });
+    assert.deepEqual(attempt, { deployment: 'first', status: 200, error: null, usage: null, costNano: null });
     assert.ok(attemptMs > 0 && attemptMs <= durationMs);
     assert.deepEqual(rest, {
       v: 1,
@@ -111,6 +111,7 @@ describe('the event of a request', () => {
       aborted: null,
       usage: { inputTokens: 100, outputTokens: 50, cacheReadTokens: 40, cacheWriteTokens: 0, reasoningTokens: 20 },
       usageSource: 'reported',
+      costNano: null,
       requestBytes: BODY.length,
       responseBytes: reply.body.length,
       tags: ['a', 'b "c"'],

@@ -90,6 +90,7 @@ export function deployment(groupName: string, port: number, rest: Partial<Deploy
     streamTimeoutMs: null,
     injectsUsage: true,
     price: null,
+    modelPrices: null,
     cooldownMs: null,
     healthCheck: { mode: 'chat', model: null, timeoutMs: 60_000, maxTokens: 5, isBackgroundOff: false },
     ...rest,

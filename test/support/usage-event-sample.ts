@@ -24,9 +24,10 @@ export const SAMPLE_EVENT: UsageEvent = {
   status: 200,
   error: null,
   aborted: null,
-  attempts: [{ deployment: 'd-1', status: 200, error: null, durationMs: 11, usage: null }],
+  attempts: [{ deployment: 'd-1', status: 200, error: null, durationMs: 11, usage: null, costNano: null }],
   usage: { inputTokens: 1, outputTokens: 2, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
   usageSource: 'reported',
+  costNano: 1_250,
   requestBytes: 100,
   responseBytes: 200,
   tags: ['a'],
@@ -39,6 +40,7 @@ const {
   aborted: _aborted,
   attempts: _attempts,
   usageSource: _source,
+  costNano: _cost,
   ...common
 } = SAMPLE_EVENT;
 

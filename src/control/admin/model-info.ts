@@ -14,6 +14,8 @@ export function modelInfoBody(source: ModelInfoSource, wantedId: string | null):
 }
 
 function modelInfo({ spec, modelInfo: given }: DeploymentInfo): unknown {
+  const listed = spec.price?.prices ?? {};
+  const prices = listed.input === undefined ? listed : { output: 0, ...listed };
   return {
     model_name: spec.groupName,
     litellm_params: withoutNulls({
@@ -24,8 +26,8 @@ function modelInfo({ spec, modelInfo: given }: DeploymentInfo): unknown {
       weight: spec.weight,
       timeout: inSeconds(spec.timeoutMs),
       stream_timeout: inSeconds(spec.streamTimeoutMs),
-      input_cost_per_token: inUsd(spec.price?.inputPicoUsd ?? null),
-      output_cost_per_token: inUsd(spec.price?.outputPicoUsd ?? null),
+      input_cost_per_token: inUsd(prices.input),
+      output_cost_per_token: inUsd(prices.output),
     }),
     model_info: {
       ...given,
@@ -33,10 +35,10 @@ function modelInfo({ spec, modelInfo: given }: DeploymentInfo): unknown {
       db_model: false,
       key: spec.upstreamModel,
       litellm_provider: spec.provider,
-      input_cost_per_token: inUsd(spec.price?.inputPicoUsd ?? null),
-      output_cost_per_token: inUsd(spec.price?.outputPicoUsd ?? null),
-      cache_read_input_token_cost: inUsd(spec.price?.cacheReadPicoUsd ?? null),
-      cache_creation_input_token_cost: inUsd(spec.price?.cacheWritePicoUsd ?? null),
+      input_cost_per_token: inUsd(prices.input),
+      output_cost_per_token: inUsd(prices.output),
+      cache_read_input_token_cost: inUsd(prices.cacheRead),
+      cache_creation_input_token_cost: inUsd(prices.cacheWrite),
     },
   };
 }
@@ -53,8 +55,8 @@ function inSeconds(ms: number | null): number | null {
 }
 
 /** For show only: the nearest binary fraction of the decimal that was written. */
-function inUsd(picoUsd: number | null): number | null {
-  return picoUsd === null ? null : Number(`${picoUsd}e-${PICO_DIGITS}`);
+function inUsd(picoUsd: number | undefined): number | null {
+  return picoUsd === undefined ? null : Number(`${picoUsd}e-${PICO_DIGITS}`);
 }
 
 function withoutNulls(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

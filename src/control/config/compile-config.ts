@@ -16,6 +16,7 @@ import type { Findings } from './findings.ts';
 import { type KeyReport, reportKeys, warnUnhonoured } from './key-report.ts';
 import { modelEntrySchema } from './litellm-schema.ts';
 import { hashKey, masterKeyFault } from './master-key.ts';
+import { openPrices } from './open-prices.ts';
 import { PemFiles } from './pem-files.ts';
 import { reportIssues } from './report-issues.ts';
 import { type FlagValues, type ResolvedSetting, type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
@@ -55,7 +56,13 @@ export function compileConfig(
   checkSections(source, findings);
   const settings = resolveSettings(source, flags, findings);
   const masterKey = checkMasterKey(settings.values, findings);
-  const context: CompileContext = { source, settings: settings.values, pemFiles: new PemFiles(), findings };
+  const context: CompileContext = {
+    source,
+    settings: settings.values,
+    pemFiles: new PemFiles(),
+    prices: openPrices(settings, source, findings),
+    findings,
+  };
   // The processes take these at start; here it only counts what is wrong with them.
   compileListeners(source.root, settings.values, findings);
   warnOfTrust(settings, findings);

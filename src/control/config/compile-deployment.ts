@@ -1,5 +1,6 @@
-import type { DeploymentSpec, HealthCheckSpec, OriginSpec, PriceSpec } from '../../contract/snapshot.ts';
+import type { DeploymentSpec, HealthCheckSpec, OriginSpec } from '../../contract/snapshot.ts';
 import { type ResolvedProvider, resolveProvider } from '../../domain/providers/resolve-provider.ts';
+import type { PriceBook } from '../pricing/find-price.ts';
 import {
   credentialHeaders,
   DEFAULT_ANTHROPIC_VERSION,
@@ -10,11 +11,11 @@ import {
 } from './compile-headers.ts';
 import { compileDeploymentLimits } from './compile-limits.ts';
 import { type BaseUrl, chooseProxy, parseBaseUrl } from './compile-origin.ts';
+import { compilePrices } from './compile-price.ts';
 import { formatPath, nodeAt, positionAt } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { Findings } from './findings.ts';
 import type { LitellmParams, ModelEntry } from './litellm-schema.ts';
-import { parsePrice } from './parse-price.ts';
 import type { PemFiles } from './pem-files.ts';
 import type { Settings } from './settings-schema.ts';
 
@@ -22,6 +23,7 @@ export interface CompileContext {
   readonly source: ConfigSource;
   readonly settings: Settings;
   readonly pemFiles: PemFiles;
+  readonly prices: PriceBook;
   readonly findings: Findings;
 }
 
@@ -51,6 +53,7 @@ export function compileDeployments(
   const base = findBaseUrl(params, provider, report);
   if (base === null) return [];
   const origin = compileOrigin(params, base, report);
+  const prices = compilePrices(entry, provider, context.prices, report);
   const organizations = params.organization ?? [null];
   return organizations.map((organization) => {
     const headers = compileHeaders(params, provider, organization, report);
@@ -73,7 +76,7 @@ export function compileDeployments(
         timeoutMs: params.timeout ?? null,
         streamTimeoutMs: params.stream_timeout ?? null,
         injectsUsage: params.inject_stream_usage ?? context.settings.inject_stream_usage,
-        price: compilePrice(params, report),
+        ...prices,
         cooldownMs: params.cooldown_time ?? null,
         healthCheck: compileHealthCheck(entry),
       },
@@ -269,29 +272,6 @@ function compileHealthCheck({ model_info: info }: ModelEntry): HealthCheckSpec {
     isBackgroundOff: info?.disable_background_health_check ?? false,
   };
 }
-
-function compilePrice(params: LitellmParams, report: EntryReport): PriceSpec | null {
-  const read = (key: PriceKey): number | null => {
-    const text = params[key];
-    if (text === undefined) return null;
-    const price = parsePrice(text);
-    if (price === null) report.error(['litellm_params', key], 'must be a price in dollars per token, from 0 to 1');
-    else if (!price.isExact) report.warn(['litellm_params', key], 'is rounded to whole pico-dollars');
-    return price?.picoUsd ?? null;
-  };
-  const input = read('input_cost_per_token');
-  const output = read('output_cost_per_token');
-  const cacheReadPicoUsd = read('cache_read_input_token_cost');
-  const cacheWritePicoUsd = read('cache_creation_input_token_cost');
-  if (input === null && output === null) return null;
-  return { inputPicoUsd: input ?? 0, outputPicoUsd: output ?? 0, cacheReadPicoUsd, cacheWritePicoUsd };
-}
-
-type PriceKey =
-  | 'input_cost_per_token'
-  | 'output_cost_per_token'
-  | 'cache_read_input_token_cost'
-  | 'cache_creation_input_token_cost';
 
 /** Several organizations make several deployments of one entry: each needs an id of its own. */
 function suffixed(id: string | null, all: readonly string[] | undefined, organization: string | null): string | null {

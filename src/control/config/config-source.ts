@@ -20,6 +20,8 @@ export interface ConfigSource {
   readonly files: readonly SourceFile[];
   /** The process's environment with the file's `environment_variables` over it. */
   readonly environment: Environment;
+  /** What was fetched from addresses that the configuration names; absent where nothing is fetched. */
+  readonly downloads?: ReadonlyMap<string, unknown>;
 }
 
 const ENV_PREFIX = 'os.environ/';

@@ -69,12 +69,9 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        vertex_credentials azure_ad_token tenant_id client_id client_secret azure_scope azure_username azure_password`,
     ),
     ...unsupported(
-      'prices per token only in this version',
-      `input_cost_per_second output_cost_per_second input_cost_per_character output_cost_per_character
-       input_cost_per_pixel output_cost_per_image input_cost_per_audio_token output_cost_per_audio_token
-       input_cost_per_token_above_128k_tokens output_cost_per_token_above_128k_tokens
-       input_cost_per_token_above_200k_tokens output_cost_per_token_above_200k_tokens
-       input_cost_per_token_batches output_cost_per_token_batches output_cost_per_reasoning_token`,
+      'characters, pixels and images are not counted: such calls have no cost',
+      `input_cost_per_character output_cost_per_character input_cost_per_pixel output_cost_per_pixel
+       input_cost_per_image output_cost_per_image`,
     ),
     ...unsupported('rpm and tpm are the limits of deployments in this version', 'itpm otpm'),
     ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),

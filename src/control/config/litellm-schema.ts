@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { priceFields } from './price-fields.ts';
 import { setting } from './setting-registry.ts';
-import { decimalText, flag, flagOrPath, integer, number, seconds, text, texts } from './value-schemas.ts';
+import { flag, flagOrPath, integer, number, seconds, text, texts } from './value-schemas.ts';
 
 /*
  * The keys of LiteLLM's `model_list` that are honoured. Its other sections hold single settings, which
@@ -8,9 +9,6 @@ import { decimalText, flag, flagOrPath, integer, number, seconds, text, texts } 
  */
 
 const LARGEST_RATE = 2 ** 31 - 1;
-
-const price = (what: string): z.ZodType<string | undefined> =>
-  setting(decimalText().optional(), { description: what, unit: 'US dollars per token', default: null });
 
 const optionalText = (description: string, isSecret = false): z.ZodType<string | undefined> =>
   setting(text().optional(), { description, default: null, isSecret });
@@ -86,10 +84,7 @@ export const litellmParamsSchema = z.object({
     default: null,
     defaultNote: 'cooldown.time of the settings',
   }),
-  input_cost_per_token: price('Price of an input token.'),
-  output_cost_per_token: price('Price of an output token.'),
-  cache_read_input_token_cost: price("Price of an input token read from the provider's prompt cache."),
-  cache_creation_input_token_cost: price("Price of an input token written to the provider's prompt cache."),
+  ...priceFields,
   ssl_verify: setting(flagOrPath().optional(), {
     description: '`false`: any certificate is accepted. A path: PEM file of the authorities to trust.',
     default: null,
@@ -113,6 +108,7 @@ export const modelInfoSchema = z.object({
       defaultNote: 'a hash of what makes the deployment',
     },
   ),
+  base_model: optionalText('Model whose listed price counts, where the provider knows it by a name of your own.'),
   mode: optionalText(
     'Kind of the model: `chat`, `completion`, `embedding`, `responses`, …; decides how its health is checked.',
   ),

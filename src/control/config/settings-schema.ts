@@ -348,6 +348,13 @@ export const slipstreamSchema = z.strictObject({
     defaultNote: 'number of CPUs − 1, at least 1',
     env: ['NUM_WORKERS'],
   }),
+  model_cost_map: setting(text().nullable(), {
+    description:
+      "Prices in LiteLLM's format, which come before the gateway's own: a file, or an http(s) address, fetched in the " +
+      'background at start and every six hours. See docs/prices.md.',
+    default: null,
+    env: ['LITELLM_MODEL_COST_MAP_URL'],
+  }),
   master_key: setting(text(), {
     description: 'The key with all rights. At least 16 characters.',
     default: null,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UsageShape } from '../endpoints.ts';
-import { mergeUsageFields, readTokenUsage } from './token-usage.ts';
+import { mergeUsageFields, NO_DETAILS, readTokenUsage, type UsageDetails } from './token-usage.ts';
 
 /** Input, output, cache read, cache write, reasoning. */
 type Counts = readonly [number, number, number, number, number];
@@ -121,7 +121,64 @@ const cases: Record<string, { shape: UsageShape; usage: unknown; counts: Counts 
 for (const [name, { shape, usage, counts }] of Object.entries(cases)) {
   test(name, () => {
     const read = readTokenUsage(usage, shape);
-    assert.deepEqual(read === null ? null : Object.values(read), counts);
+    const { details: _details, ...sums } = read ?? {};
+    assert.deepEqual(read === null ? null : Object.values(sums), counts);
+  });
+}
+
+const details: Record<string, { shape: UsageShape; usage: unknown; details: Partial<UsageDetails> | undefined }> = {
+  'OpenAI: sound': {
+    shape: 'openai',
+    usage: {
+      prompt_tokens: 100,
+      completion_tokens: 50,
+      prompt_tokens_details: { cached_tokens: 40, audio_tokens: 3 },
+      completion_tokens_details: { reasoning_tokens: 30, audio_tokens: 1 },
+    },
+    details: { audioInputTokens: 3, audioOutputTokens: 1 },
+  },
+  'OpenAI: nothing of it, though it is named': {
+    shape: 'openai',
+    usage: { prompt_tokens: 1, completion_tokens: 2, prompt_tokens_details: { audio_tokens: 0, image_tokens: null } },
+    details: undefined,
+  },
+  images: {
+    shape: 'openai-responses',
+    usage: {
+      input_tokens: 50,
+      output_tokens: 70,
+      input_tokens_details: { text_tokens: 10, image_tokens: 40 },
+      output_tokens_details: { image_tokens: 60, text_tokens: 10 },
+    },
+    details: { imageInputTokens: 40, imageOutputTokens: 60 },
+  },
+  'Anthropic: writes for an hour, searches, a tier': {
+    shape: 'anthropic',
+    usage: {
+      input_tokens: 1,
+      output_tokens: 1,
+      cache_creation_input_tokens: 30,
+      cache_creation: { ephemeral_5m_input_tokens: 10, ephemeral_1h_input_tokens: 20 },
+      server_tool_use: { web_search_requests: 2 },
+      service_tier: 'batch',
+    },
+    details: { cacheWrite1hTokens: 20, searches: 2, serviceTier: 'batch' },
+  },
+  'Anthropic: the standard tier': {
+    shape: 'anthropic',
+    usage: { input_tokens: 1, output_tokens: 1, service_tier: 'standard' },
+    details: undefined,
+  },
+  'Perplexity: beside the counts': {
+    shape: 'openai',
+    usage: { prompt_tokens: 1, completion_tokens: 2, citation_tokens: 5, num_search_queries: 3, reasoning_tokens: 4 },
+    details: { citationTokens: 5, searches: 3 },
+  },
+};
+
+for (const [name, { shape, usage, details: expected }] of Object.entries(details)) {
+  test(`details: ${name}`, () => {
+    assert.deepEqual(readTokenUsage(usage, shape)?.details, expected && { ...NO_DETAILS, ...expected });
   });
 }
 

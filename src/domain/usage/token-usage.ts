@@ -1,4 +1,5 @@
 import type { UsageShape } from '../endpoints.ts';
+import { type ServiceTier, serviceTierOf } from '../pricing/price.ts';
 
 /** Tokens of one request. Input includes cache reads and writes, output includes reasoning. */
 export interface TokenUsage {
@@ -10,7 +11,38 @@ export interface TokenUsage {
   readonly cacheWriteTokens: number;
   /** Part of the output spent on reasoning. */
   readonly reasoningTokens: number;
+  /** Only where one of them is not nothing: nearly nowhere. */
+  readonly details?: UsageDetails;
 }
+
+/** What few requests have and prices tell apart. */
+export interface UsageDetails {
+  /** Part of `cacheWriteTokens`, kept for an hour instead of five minutes. */
+  readonly cacheWrite1hTokens: number;
+  /** Parts of the input. */
+  readonly audioInputTokens: number;
+  readonly imageInputTokens: number;
+  /** Parts of the output. */
+  readonly audioOutputTokens: number;
+  readonly imageOutputTokens: number;
+  /** Beside the input: Perplexity's deep research counts what it read. */
+  readonly citationTokens: number;
+  /** Web searches that the provider made. */
+  readonly searches: number;
+  /** Other than the standard one. */
+  readonly serviceTier: ServiceTier | null;
+}
+
+export const NO_DETAILS: UsageDetails = Object.freeze({
+  cacheWrite1hTokens: 0,
+  audioInputTokens: 0,
+  imageInputTokens: 0,
+  audioOutputTokens: 0,
+  imageOutputTokens: 0,
+  citationTokens: 0,
+  searches: 0,
+  serviceTier: null,
+});
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -66,13 +98,27 @@ function readOpenai(fields: Fields): TokenUsage | null {
   const inputTokens = 'prompt_tokens' in fields ? count(fields, 'prompt_tokens') : Math.max(total - outputTokens, 0);
   // xAI counts reasoning beside completion_tokens. Told from its own sum, so that nobody's is counted twice.
   if (total === inputTokens + outputTokens + reasoningTokens) outputTokens += reasoningTokens;
-  return {
+  const usage = {
     inputTokens,
     outputTokens,
     cacheReadTokens: count(prompt, 'cached_tokens') || count(fields, 'prompt_cache_hit_tokens'),
     cacheWriteTokens: count(prompt, 'cache_write_tokens'),
     reasoningTokens,
   };
+  const isPerplexity = hasAny(fields, 'citation_tokens', 'num_search_queries');
+  if (prompt === null && completion === null && !isPerplexity) return usage;
+  return withDetails(isPerplexity ? withPerplexity(usage, fields) : usage, {
+    ...mediaTokens(prompt, completion),
+    citationTokens: count(fields, 'citation_tokens'),
+    searches: count(fields, 'num_search_queries'),
+  });
+}
+
+/** Its reasoning stands at the top of `usage`, and beside `completion_tokens`. */
+function withPerplexity(usage: TokenUsage, fields: Fields): TokenUsage {
+  const reasoningTokens = count(fields, 'reasoning_tokens');
+  if (reasoningTokens === 0 || usage.reasoningTokens > 0) return usage;
+  return { ...usage, outputTokens: usage.outputTokens + reasoningTokens, reasoningTokens };
 }
 
 function readResponses(fields: Fields): TokenUsage | null {
@@ -82,12 +128,23 @@ function readResponses(fields: Fields): TokenUsage | null {
 function readResponsesCounts(fields: Fields): TokenUsage | null {
   if (!hasAny(fields, 'input_tokens', 'output_tokens')) return null;
   const input = fieldsOf(fields['input_tokens_details']);
-  return {
+  const output = fieldsOf(fields['output_tokens_details']);
+  const usage = {
     inputTokens: count(fields, 'input_tokens'),
     outputTokens: count(fields, 'output_tokens'),
     cacheReadTokens: count(input, 'cached_tokens'),
     cacheWriteTokens: count(input, 'cache_write_tokens'),
-    reasoningTokens: count(fieldsOf(fields['output_tokens_details']), 'reasoning_tokens'),
+    reasoningTokens: count(output, 'reasoning_tokens'),
+  };
+  return withDetails(usage, mediaTokens(input, output));
+}
+
+function mediaTokens(input: Fields | null, output: Fields | null): Partial<UsageDetails> {
+  return {
+    audioInputTokens: count(input, 'audio_tokens'),
+    imageInputTokens: count(input, 'image_tokens'),
+    audioOutputTokens: count(output, 'audio_tokens'),
+    imageOutputTokens: count(output, 'image_tokens'),
   };
 }
 
@@ -100,13 +157,28 @@ function readAnthropic(fields: Fields): TokenUsage | null {
   const cacheWriteTokens =
     count(fields, 'cache_creation_input_tokens') ||
     count(split, 'ephemeral_5m_input_tokens') + count(split, 'ephemeral_1h_input_tokens');
-  return {
+  const usage = {
     inputTokens: count(fields, 'input_tokens') + cacheReadTokens + cacheWriteTokens,
     outputTokens: count(fields, 'output_tokens'),
     cacheReadTokens,
     cacheWriteTokens,
     reasoningTokens: count(fieldsOf(fields['output_tokens_details']), 'thinking_tokens'),
   };
+  return withDetails(usage, {
+    cacheWrite1hTokens: count(split, 'ephemeral_1h_input_tokens'),
+    searches: count(fieldsOf(fields['server_tool_use']), 'web_search_requests'),
+    serviceTier: serviceTierOf(fields['service_tier']),
+  });
+}
+
+/** The same with the tier that a reply names beside its `usage`, where that is not the standard one. */
+export function withServiceTier(usage: TokenUsage, tier: ServiceTier): TokenUsage {
+  return { ...usage, details: { ...(usage.details ?? NO_DETAILS), serviceTier: tier } };
+}
+
+function withDetails(usage: TokenUsage, details: Partial<UsageDetails>): TokenUsage {
+  const isNothing = Object.values(details).every((value) => value === 0 || value === null);
+  return isNothing ? usage : { ...usage, details: { ...NO_DETAILS, ...details } };
 }
 
 function fieldsOf(value: unknown): Fields | null {

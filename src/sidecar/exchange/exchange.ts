@@ -132,6 +132,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   errorName: ErrorName | null = null;
   aborted: string | null = null;
   usage: TokenUsage | null = null;
+  /** What the answer cost, where its head already told the client. */
+  costNano: number | null = null;
   /** Reads the answer, where that is a stream of events. */
   streamReader: StreamReplyReader | null = null;
   responseBytes = 0;

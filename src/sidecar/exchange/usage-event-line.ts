@@ -2,6 +2,7 @@ import { USAGE_EVENT_FORMAT, type AttemptEvent } from '../../contract/usage-even
 import { readTraceParent } from '../../domain/request/trace-parent.ts';
 import { estimateUsage } from '../../domain/usage/estimate-usage.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
+import { replyCost } from '../forward/reply-cost.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import { clientPart } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
@@ -16,13 +17,14 @@ export function usageEventLine(exchange: Exchange, durationMs: number): string {
   const tokens = isEstimate
     ? estimateUsage(exchange.body.length, exchange.streamReader!.eventCount, exchange.usage)
     : exchange.usage;
+  const costNano = exchange.costNano ?? replyCost(exchange, tokens);
   const source = isEstimate ? 'estimated' : tokens === null ? 'none' : 'reported';
   return (
     `{"v":${USAGE_EVENT_FORMAT},"id":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
     `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
     `,"overheadUs":${Math.round(exchange.overheadUs)}${who(exchange)},"status":${exchange.status}` +
     `,"error":${error},"aborted":${text(exchange.aborted)},"attempts":[${attempts(exchange.attempts)}]` +
-    `,"usage":${usage(tokens)},"usageSource":"${source}"${sizes(exchange)}}\n`
+    `,"usage":${usage(tokens)},"usageSource":"${source}","costNano":${costNano}${sizes(exchange)}}\n`
   );
 }
 
@@ -83,7 +85,7 @@ function attempts(list: readonly AttemptEvent[]): string {
   for (const attempt of list) {
     if (json !== '') json += ',';
     const error = attempt.error === null ? 'null' : `"${attempt.error}"`;
-    json += `{"deployment":${JSON.stringify(attempt.deployment)},"status":${attempt.status},"error":${error},"durationMs":${milliseconds(attempt.durationMs)},"usage":${usage(attempt.usage)}}`;
+    json += `{"deployment":${JSON.stringify(attempt.deployment)},"status":${attempt.status},"error":${error},"durationMs":${milliseconds(attempt.durationMs)},"usage":${usage(attempt.usage)},"costNano":${attempt.costNano}}`;
   }
   return json;
 }
@@ -92,6 +94,7 @@ function usage(tokens: TokenUsage | null): string {
   if (tokens === null) return 'null';
   return (
     `{"inputTokens":${tokens.inputTokens},"outputTokens":${tokens.outputTokens},"cacheReadTokens":${tokens.cacheReadTokens}` +
-    `,"cacheWriteTokens":${tokens.cacheWriteTokens},"reasoningTokens":${tokens.reasoningTokens}}`
+    `,"cacheWriteTokens":${tokens.cacheWriteTokens},"reasoningTokens":${tokens.reasoningTokens}` +
+    (tokens.details === undefined ? '}' : `,"details":${JSON.stringify(tokens.details)}}`)
   );
 }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { AttemptEvent } from '../../contract/usage-event.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { attemptCost } from './reply-cost.ts';
 import { noteFault } from '../routing/note-outcome.ts';
 import type { AttemptOutcome } from '../worker/sidecar-metrics.ts';
 
@@ -45,13 +46,14 @@ export class AttemptRecord {
     const { attempts, usage } = this.#exchange;
     const last = attempts.at(-1);
     if (usage === null || last === undefined) return;
-    attempts[attempts.length - 1] = { ...last, usage };
+    const costNano = attemptCost(this.#exchange, this.#deployment, usage);
+    attempts[attempts.length - 1] = { ...last, usage, costNano };
     this.#exchange.usage = null;
   }
 
   #event(status: number, error: AttemptEvent['error']): AttemptEvent {
     const durationMs = performance.now() - this.#startedMs;
-    return { deployment: this.#deployment.spec.id, status, error, durationMs, usage: null };
+    return { deployment: this.#deployment.spec.id, status, error, durationMs, usage: null, costNano: null };
   }
 }
 

@@ -339,9 +339,9 @@ class Attempt implements UpstreamOwner {
   #goOn(next: NextStep, failedMs: number): void {
     const { exchange } = this;
     exchange.workSinceMs = failedMs;
+    this.#record.takeUsage();
     exchange.deployment = null;
     exchange.upstreamModel = null;
-    this.#record.takeUsage();
     if ('waitMs' in next) void new WaitingRetry(exchange, next.waitMs, afterWait);
     else startAttempt(exchange, next);
   }

@@ -311,6 +311,7 @@ class RealtimeTunnel implements UpstreamOwner, Forwarder {
       error: error === null ? null : error.name,
       durationMs,
       usage: null,
+      costNano: null,
     });
   }
 }

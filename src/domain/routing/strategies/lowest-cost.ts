@@ -1,3 +1,4 @@
+import type { PriceLadder } from '../../pricing/price.ts';
 import type { Candidates } from './candidates.ts';
 import { chooseUpTo, lowestValue } from './lowest.ts';
 
@@ -5,8 +6,10 @@ import { chooseUpTo, lowestValue } from './lowest.ts';
 const UNKNOWN_PICO_USD = 1e12;
 
 /** Cost of one input and one output token, by which deployments are compared. */
-export function comparedCost(price: { readonly inputPicoUsd: number; readonly outputPicoUsd: number } | null): number {
-  return price === null ? 2 * UNKNOWN_PICO_USD : price.inputPicoUsd + price.outputPicoUsd;
+export function comparedCost(price: PriceLadder | null): number {
+  const { input, output } = price?.prices ?? {};
+  if (input === undefined && output === undefined) return 2 * UNKNOWN_PICO_USD;
+  return (input ?? 0) + (output ?? 0);
 }
 
 /**

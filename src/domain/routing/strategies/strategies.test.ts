@@ -172,7 +172,8 @@ describe('cost-based', () => {
 
   test('a price that is not known is a dollar per token each way', () => {
     assert.equal(comparedCost(null), 2e12);
-    assert.equal(comparedCost({ inputPicoUsd: 3_000_000, outputPicoUsd: 15_000_000 }), 18_000_000);
+    assert.equal(comparedCost({ prices: { input: 3_000_000, output: 15_000_000 }, steps: [] }), 18_000_000);
+    assert.equal(comparedCost({ prices: { request: 1 }, steps: [] }), 2e12);
   });
 });
 

@@ -1,0 +1,66 @@
+import type { z } from 'zod';
+import { setting } from './setting-registry.ts';
+import { decimalText } from './value-schemas.ts';
+
+type PriceField = z.ZodType<string | undefined>;
+
+function price(what: string, unit: string): PriceField {
+  return setting(decimalText().optional(), { description: what, unit: `US dollars per ${unit}`, default: null });
+}
+
+const perToken = (what: string): PriceField => price(what, 'token');
+
+const INPUT = 'input token';
+const OUTPUT = 'output token';
+const READ = "input token read from the provider's prompt cache";
+const WRITE = "input token written to the provider's prompt cache";
+
+/** LiteLLM's prices of a deployment, in `litellm_params` (pricing/litellm-price.ts reads them). */
+export const priceFields = {
+  input_cost_per_token: perToken(`Price of an ${INPUT}.`),
+  output_cost_per_token: perToken(`Price of an ${OUTPUT}.`),
+  cache_read_input_token_cost: perToken(`Price of an ${READ}.`),
+  cache_creation_input_token_cost: perToken(`Price of an ${WRITE}.`),
+  cache_creation_input_token_cost_above_1hr: perToken(`Price of an ${WRITE}, kept for an hour.`),
+  output_cost_per_reasoning_token: perToken('Price of a reasoning token.'),
+  input_cost_per_audio_token: perToken('Price of an input token of sound.'),
+  output_cost_per_audio_token: perToken('Price of an output token of sound.'),
+  input_cost_per_image_token: perToken('Price of an input token of an image.'),
+  output_cost_per_image_token: perToken('Price of an output token of an image.'),
+  input_cost_per_request: price('Price of a call, beside its tokens.', 'request'),
+  input_cost_per_second: price('Price of the time that a call takes.', 'second'),
+  output_cost_per_second: price('The same, added to it.', 'second'),
+  ...aboveFields('128k'),
+  ...aboveFields('200k'),
+  ...aboveFields('272k'),
+  ...tierFields('batches', 'in a batch'),
+  ...tierFields('flex', 'with `service_tier: flex`'),
+  ...tierFields('priority', 'with `service_tier: priority`'),
+};
+
+type FieldsWith<Suffix extends string> = Readonly<
+  Record<
+    | `input_cost_per_token_${Suffix}`
+    | `output_cost_per_token_${Suffix}`
+    | `cache_read_input_token_cost_${Suffix}`
+    | `cache_creation_input_token_cost_${Suffix}`,
+    PriceField
+  >
+>;
+
+function aboveFields<Limit extends string>(limit: Limit): FieldsWith<`above_${Limit}_tokens`> {
+  return fieldsWith(`above_${limit}_tokens`, `where the prompt has more than ${limit} tokens`);
+}
+
+function tierFields<Tier extends string>(tier: Tier, when: string): FieldsWith<Tier> {
+  return fieldsWith(tier, when);
+}
+
+function fieldsWith<Suffix extends string>(suffix: Suffix, when: string): FieldsWith<Suffix> {
+  return {
+    [`input_cost_per_token_${suffix}`]: perToken(`Price of an ${INPUT} ${when}.`),
+    [`output_cost_per_token_${suffix}`]: perToken(`Price of an ${OUTPUT} ${when}.`),
+    [`cache_read_input_token_cost_${suffix}`]: perToken(`Price of an ${READ} ${when}.`),
+    [`cache_creation_input_token_cost_${suffix}`]: perToken(`Price of an ${WRITE} ${when}.`),
+  } as FieldsWith<Suffix>;
+}
