@@ -13,6 +13,7 @@ const config: KnipConfig = {
     'test/chaos/*.ts', // loaded by name
     'test/soak/run-soak.ts',
     'test/support/end-with-tests.ts', // loaded by the test runner before each file
+    'test/support/postgres-setup.ts', // loaded by the test runner before all files
     'test/chaos/support/{run-chaos,fault-provider-process}.ts',
     'scripts/{check,fix,generate-docs,pack,report-sizes,run-tests}.ts',
     'bench/**/*.ts',

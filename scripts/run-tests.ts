@@ -2,14 +2,16 @@
 //   npm test                              everything but the slow suites
 //   npm test -- src/http1/x.test.ts       only these files; runner options (--test-name-pattern=…) pass through
 //   npm run test:install                  the suite "toolchain"
+//   npm run test:postgres                 what the store promises, on a PostgreSQL server of its own
 import { globSync } from 'node:fs';
 
 const SUITES: Readonly<Record<string, readonly string[]>> = {
   main: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+  postgres: ['test/store/**/*.test.ts', 'test/postgres/**/*.test.ts'],
   toolchain: ['test/toolchain/**/*.test.ts'],
 };
-/** Slow, or in need of a registry: run by name only. */
-const SLOW_FOLDERS = ['test/toolchain/'];
+/** Slow, or in need of a registry or a server: run by name only. */
+const SLOW_FOLDERS = ['test/toolchain/', 'test/postgres/'];
 /** Much of the time of the files is waiting: three keep two CPUs busy. */
 const CONCURRENCY = 3;
 /** For each test. What a file leaves open when its tests have ended is the business of `end-with-tests.ts`. */
@@ -30,9 +32,10 @@ process.execve?.(process.execPath, [
   process.execPath,
   '--test',
   '--test-reporter=spec',
-  `--test-concurrency=${suite === 'main' ? CONCURRENCY : 1}`,
+  `--test-concurrency=${suite === 'toolchain' ? 1 : CONCURRENCY}`,
   `--test-timeout=${TIMEOUT_MS}`,
   '--import=./test/support/end-with-tests.ts',
+  ...(suite === 'postgres' ? ['--test-global-setup=./test/support/postgres-setup.ts'] : []),
   ...options,
   ...files.sort(),
 ]);

@@ -13,6 +13,7 @@ import { CostMapDownload } from './pricing/cost-map-download.ts';
 import { demoConfigSource, loadOrCreateDemoKey } from './demo-config.ts';
 import { readProductVersion } from './product-version.ts';
 import { type SavedState, StateStore } from './state-store.ts';
+import { StoreKeeper } from './store/store-keeper.ts';
 import { clearSocketPath } from './unix-socket.ts';
 
 export interface ControlOptions {
@@ -38,7 +39,7 @@ export interface RunningControl {
 }
 
 /** Settings that only a new start can change. */
-const START_ONLY = ['sidecar', 'host', 'port', 'threads'];
+const START_ONLY = ['sidecar', 'host', 'port', 'threads', 'database_connections', 'database_connection_timeout'];
 
 /**
  * Runs the control plane in this process: reads the configuration, tells the sidecars, serves the admin API, watches
@@ -76,6 +77,7 @@ class ControlPlane implements RunningControl {
   readonly #watcher = new ConfigWatcher(() => void this.reload());
   readonly #costMap: CostMapDownload;
   readonly #admin: AdminApi;
+  readonly #database: StoreKeeper;
   #loaded: Loaded;
   #saved: SavedState;
   #keys: ReadonlyMap<string, KeyRecord>;
@@ -102,6 +104,10 @@ class ControlPlane implements RunningControl {
     if (this.#store.fault !== null) this.#logger.warn('the last state is not used', { reason: this.#store.fault });
     this.#saved = this.#store.save(this.#loaded.config.snapshot, this.#loaded.config.keys);
     this.#keys = byHash(this.#loaded.config.keys);
+    this.#database = new StoreKeeper(
+      { dataDirectory: options.dataDirectory, ...this.#loaded.config.database },
+      this.#logger,
+    );
     this.#server = new ControlServer(this.#publication(), this.#version, this.#logger);
     this.#admin = new AdminApi(() => this.#adminState(), this.#logger);
   }
@@ -118,6 +124,7 @@ class ControlPlane implements RunningControl {
     }
     this.#isStarted = true;
     this.#costMap.follow(costMapAddress(this.#loaded));
+    this.#database.start();
     this.#watcher.watch(files);
     const { version, deployments, groups, wildcards } = config.snapshot;
     const models = groups.length + wildcards.length;
@@ -145,6 +152,7 @@ class ControlPlane implements RunningControl {
     await this.#queue;
     await this.#admin.close();
     await this.#server.close();
+    await this.#database.stop();
   }
 
   #reloadNow(): void {
@@ -226,6 +234,7 @@ class ControlPlane implements RunningControl {
       last_reload: this.#lastReload,
       warnings: this.#loaded.warnings,
       snapshot: { version: snapshot.version, created_at: new Date(snapshot.createdAtMs).toISOString() },
+      store: this.#database.status,
       keys: { count: this.#keys.size, sequence: keyDirectory.sequence },
       deployments: snapshot.deployments.map((deployment) => ({
         id: deployment.id,

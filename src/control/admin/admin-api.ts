@@ -1,6 +1,7 @@
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { errorBody, errorStatus, type GatewayError, gatewayError } from '../../domain/errors/gateway-error.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { StoreError } from '../store/store-error.ts';
 import { clearSocketPath, restrictSocket } from '../unix-socket.ts';
 import { type AdminCaller, authenticate, type Authentication, type KnownKeys } from './admin-authenticator.ts';
 import { type ModelInfoSource, modelInfoBody } from './model-info.ts';
@@ -68,6 +69,10 @@ export class AdminApi {
       done();
     });
     this.#server.setErrorHandler((error, _request, reply) => {
+      if (error instanceof StoreError && error.kind !== 'conflict' && error.kind !== 'failed') {
+        refuse(reply, gatewayError('store_unavailable', `The database is not available: ${error.message}`));
+        return;
+      }
       this.#logger.error('admin request failed', { reason: error instanceof Error ? error.message : 'unknown' });
       refuse(reply, gatewayError('internal_error', 'The control plane failed to answer. Its log has the reason.'));
     });

@@ -10,6 +10,7 @@ import { compileStrategies } from './compile-strategies.ts';
 import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
 import { compileFallbacks, type FallbackField } from './compile-fallbacks.ts';
 import { compileAliases, compileGroups, finishDeployments } from './compile-routing.ts';
+import type { StoreOptions } from '../store/open-store.ts';
 import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { Findings } from './findings.ts';
@@ -36,6 +37,8 @@ export interface CompiledConfig {
   readonly declared: DeclaredKeys;
   /** Null where an unset one was permitted. */
   readonly masterKey: string | null;
+  /** Of the store. */
+  readonly database: Omit<StoreOptions, 'dataDirectory'>;
   readonly deployments: readonly DeploymentInfo[];
   readonly settings: readonly ResolvedSetting[];
   readonly keyReports: readonly KeyReport[];
@@ -83,6 +86,11 @@ export function compileConfig(
     keys: declared.keys.map((grant) => foldKey(grant, declared.owners)),
     declared,
     masterKey,
+    database: {
+      databaseUrl: settings.values.database_url,
+      maxConnections: settings.values.database_connections,
+      connectTimeoutMs: settings.values.database_connection_timeout,
+    },
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,
     keyReports,

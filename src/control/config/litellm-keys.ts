@@ -136,8 +136,7 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...ignored('no message content is ever stored', 'store_prompts_in_spend_logs'),
     ...unsupported(
       NO_DATABASE,
-      `database_url store_model_in_db database_connection_pool_limit database_connection_timeout
-       database_max_idle_connection_lifetime disable_spend_logs disable_error_logs allow_requests_on_db_unavailable
+      `store_model_in_db database_max_idle_connection_lifetime disable_spend_logs disable_error_logs allow_requests_on_db_unavailable
        maximum_spend_logs_retention_period maximum_spend_logs_retention_interval user_api_key_cache_ttl
        encryption_algorithm`,
     ),

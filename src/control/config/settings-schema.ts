@@ -367,6 +367,26 @@ export const slipstreamSchema = z.strictObject({
     default: 'false',
     litellm: ['general_settings.dangerously_permit_weak_or_unset_master_key'],
   }),
+  database_url: setting(text(), {
+    description:
+      'PostgreSQL, `postgresql://user:password@host:port/database`; its schema `slipstream` is used, nothing else is ' +
+      'touched. Without it: SQLite, in the data directory. Read at start only.',
+    default: null,
+    env: ['DATABASE_URL'],
+    litellm: ['general_settings.database_url'],
+    isSecret: true,
+  }),
+  database_connections: setting(integer(2, 1000), {
+    description: 'Most connections of this gateway to PostgreSQL. Read at start only.',
+    default: '10',
+    litellm: ['general_settings.database_connection_pool_limit'],
+  }),
+  database_connection_timeout: setting(seconds(), {
+    description: 'How long connecting to PostgreSQL may take, or waiting for a free connection. Read at start only.',
+    unit: 'seconds',
+    default: '10',
+    litellm: ['general_settings.database_connection_timeout'],
+  }),
   key_header_name: setting(text(), {
     description: "One more header in which clients may send their key, before those of the providers' SDKs.",
     default: null,
@@ -489,13 +509,17 @@ type NullableLimits = Readonly<
 
 /** A setting whose default is "none" may be null. */
 type Nullable<T> = Readonly<
-  Omit<T, 'tls' | 'cors' | 'trusted_proxies' | 'host' | 'master_key' | 'key_header_name' | 'ssl_certificate'>
+  Omit<
+    T,
+    'tls' | 'cors' | 'trusted_proxies' | 'host' | 'master_key' | 'database_url' | 'key_header_name' | 'ssl_certificate'
+  >
 > & {
   readonly tls: Readonly<{ [Key in keyof z.output<typeof tlsSchema>]: z.output<typeof tlsSchema>[Key] | null }>;
   readonly cors: { readonly allowed_origins: readonly string[] | null; readonly max_age: number };
   readonly trusted_proxies: readonly string[] | null;
   readonly host: string | null;
   readonly master_key: string | null;
+  readonly database_url: string | null;
   readonly key_header_name: string | null;
   readonly ssl_certificate: string | null;
 };

@@ -1,0 +1,5 @@
+import { keysMigration } from './0001-keys.ts';
+import type { Migration } from './migration.ts';
+
+/** All of them, in order. */
+export const MIGRATIONS: readonly Migration[] = [keysMigration];

@@ -1,0 +1,36 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import type { Database } from '../database.ts';
+import type { StoreBackend } from '../store.ts';
+import { POSTGRES_SCHEMA } from '../store-engine.ts';
+import { type PostgresPoolOptions, StorePostgresPool } from './postgres-pool.ts';
+
+/** Connects when it is first used. */
+export function openPostgres(options: PostgresPoolOptions): StoreBackend {
+  const root = new Kysely<Database>({ dialect: new PostgresDialect({ pool: new StorePostgresPool(options) }) });
+  const db = root.withSchema(POSTGRES_SCHEMA);
+  return {
+    engine: 'postgres',
+    db,
+    lost: new Promise(() => undefined), // never: the pool connects again by itself
+    runBatch: async (statements) => {
+      try {
+        await db.transaction().execute(async (trx) => {
+          for (const { query, affects } of statements) {
+            const { numAffectedRows } = await trx.executeQuery(query);
+            if (affects !== undefined && numAffectedRows !== BigInt(affects)) throw new RollBack();
+          }
+        });
+        return true;
+      } catch (error) {
+        if (error instanceof RollBack) return false;
+        throw error;
+      }
+    },
+    close: () => root.destroy(),
+  };
+}
+
+/** Leaves a transaction without its changes; never leaves this file. */
+class RollBack extends Error {
+  override readonly name = 'RollBack';
+}

@@ -1,0 +1,113 @@
+import { Worker } from 'node:worker_threads';
+import { StoreError } from '../store-error.ts';
+import type {
+  SqliteReply,
+  SqliteRequest,
+  SqliteResult,
+  SqliteRole,
+  SqliteStatement,
+  SqliteThreadData,
+} from './sqlite-messages.ts';
+
+/** Primary result codes that say the database, not the query, is at fault: https://sqlite.org/rescode.html */
+const UNAVAILABLE = new Set([5, 6, 10, 11, 13, 14, 23, 26]); // busy, locked, I/O, corrupt, full, can't open, auth, not a database
+const CONSTRAINT_PRIMARY_KEY = 1555;
+const CONSTRAINT_UNIQUE = 2067;
+/** A query that is longer than this at the end is left behind; its thread ends with the process. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+interface Waiting {
+  readonly resolve: (reply: SqliteReply) => void;
+  readonly reject: (error: StoreError) => void;
+}
+
+/** One connection to SQLite, in a thread of its own. Statements run one after another, in the order they are sent. */
+export class SqliteConnection {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  readonly #lost = Promise.withResolvers<StoreError>();
+  #fault: StoreError | null = null;
+
+  constructor(path: string, role: SqliteRole) {
+    const workerData: SqliteThreadData = { path, role };
+    this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), {
+      name: `sqlite-${role}`,
+      workerData,
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
+    this.#worker.on('message', (reply: SqliteReply) => {
+      this.#waiting.get(reply.id)?.resolve(reply);
+      this.#waiting.delete(reply.id);
+    });
+    this.#worker.on('error', (error) => {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      this.#end(new StoreError('unavailable', `the database ${path} cannot be used: ${reason}`));
+    });
+    this.#worker.on('exit', () => this.#end(new StoreError('unavailable', 'the store is closed')));
+  }
+
+  /** Resolves when the thread has ended, with the reason. */
+  get lost(): Promise<StoreError> {
+    return this.#lost.promise;
+  }
+
+  async run(sql: string, parameters: readonly unknown[] = []): Promise<SqliteResult> {
+    const results = await this.#send('statement', [{ sql, parameters, affects: null }]);
+    return results?.[0] ?? { columns: [], rows: [], affected: 0 };
+  }
+
+  /** In one transaction. Null: rolled back, since one of them did not change as many rows as it had to. */
+  async runBatch(statements: readonly SqliteStatement[]): Promise<readonly SqliteResult[] | null> {
+    return this.#send('batch', statements);
+  }
+
+  async rollBack(): Promise<void> {
+    await this.#send('rollback', []);
+  }
+
+  async close(): Promise<void> {
+    if (this.#fault !== null) return;
+    const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS);
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#send('close', []).catch(() => undefined); // the exit tells it all
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS * 1.5).unref())]);
+    clearTimeout(timer);
+  }
+
+  async #send(
+    type: SqliteRequest['type'],
+    statements: readonly SqliteStatement[],
+  ): Promise<readonly SqliteResult[] | null> {
+    if (this.#fault !== null) throw this.#fault;
+    this.#lastId += 1;
+    const request: SqliteRequest = { id: this.#lastId, type, statements };
+    const reply = await new Promise<SqliteReply>((resolve, reject) => {
+      this.#waiting.set(request.id, { resolve, reject });
+      this.#worker.postMessage(request, []);
+    });
+    switch (reply.type) {
+      case 'results':
+        return reply.results;
+      case 'rolled-back':
+        return null;
+      case 'failed':
+        throw toStoreError(reply.message, reply.code);
+      default:
+        return reply satisfies never;
+    }
+  }
+
+  #end(error: StoreError): void {
+    this.#fault ??= error;
+    this.#lost.resolve(this.#fault);
+    for (const { reject } of this.#waiting.values()) reject(this.#fault);
+    this.#waiting.clear();
+  }
+}
+
+function toStoreError(message: string, code: number): StoreError {
+  if (code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE) return new StoreError('conflict', message);
+  return new StoreError(UNAVAILABLE.has(code & 0xff) ? 'unavailable' : 'failed', `SQLite: ${message}`);
+}

@@ -1,0 +1,133 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import { invariant } from '../../../base/invariant.ts';
+import type {
+  SqliteColumn,
+  SqliteReply,
+  SqliteRequest,
+  SqliteResult,
+  SqliteStatement,
+  SqliteThreadData,
+} from './sqlite-messages.ts';
+
+/* Entry of a thread that holds one connection to SQLite: what blocks here blocks nothing else. */
+
+/** How long to wait for a lock of another process (`slipstream keys`, a backup) or of the other thread. */
+const BUSY_TIMEOUT_MS = 5000;
+const MAX_PREPARED = 256;
+/** The log is cut back to this once all of it is in the database. */
+const MAX_LOG_BYTES = 64 * 1024 * 1024;
+
+invariant(parentPort !== null, 'this module is the entry of a worker thread');
+const port = parentPort;
+const { path, role } = workerData as SqliteThreadData;
+const database = openDatabase();
+/** By SQL, least recently used first. */
+const prepared = new Map<string, { statement: StatementSync; columns: readonly SqliteColumn[] }>();
+
+port.on('message', (request: SqliteRequest) => {
+  port.postMessage(answer(request));
+  if (request.type === 'close') port.close();
+});
+
+function openDatabase(): DatabaseSync {
+  const opened = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+  if (role === 'reader') {
+    opened.exec('PRAGMA query_only = ON');
+  } else {
+    // NORMAL in WAL mode: a power cut can take the last transactions away, never break the file. Usage is ingested with
+    // its journal position in the same transaction, so what is lost of it is ingested again.
+    opened.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${MAX_LOG_BYTES}`);
+  }
+  return opened;
+}
+
+function answer({ id, type, statements }: SqliteRequest): SqliteReply {
+  try {
+    switch (type) {
+      case 'statement':
+        return { id, type: 'results', results: statements.map(run) };
+      case 'batch': {
+        const results = runBatch(statements);
+        return results === null ? { id, type: 'rolled-back' } : { id, type: 'results', results };
+      }
+      case 'rollback':
+        rollBack();
+        return { id, type: 'results', results: [] };
+      case 'close':
+        prepared.clear();
+        database.close();
+        return { id, type: 'results', results: [] };
+      default:
+        return type satisfies never;
+    }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'unknown';
+    return { id, type: 'failed', message, code: codeOf(error) };
+  }
+}
+
+function runBatch(statements: readonly SqliteStatement[]): readonly SqliteResult[] | null {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const results: SqliteResult[] = [];
+    for (const statement of statements) {
+      const result = run(statement);
+      if (statement.affects !== null && statement.affects !== result.affected) {
+        database.exec('ROLLBACK');
+        return null;
+      }
+      results.push(result);
+    }
+    database.exec('COMMIT');
+    return results;
+  } catch (error) {
+    rollBack();
+    throw error;
+  }
+}
+
+/** Some failures, a full disk for one, have rolled back already. */
+function rollBack(): void {
+  if (database.isTransaction) database.exec('ROLLBACK');
+}
+
+function run({ sql, parameters }: SqliteStatement): SqliteResult {
+  const { statement, columns } = prepare(sql);
+  const values = parameters.map(toSqlite);
+  if (columns.length === 0) {
+    return { columns, rows: [], affected: Number(statement.run(...values).changes) };
+  }
+  const rows = statement.all(...values) as unknown as unknown[][];
+  return { columns, rows, affected: rows.length };
+}
+
+function prepare(sql: string): { statement: StatementSync; columns: readonly SqliteColumn[] } {
+  const known = prepared.get(sql);
+  if (known !== undefined) {
+    prepared.delete(sql);
+    prepared.set(sql, known);
+    return known;
+  }
+  const statement = database.prepare(sql);
+  statement.setReturnArrays(true);
+  statement.setReadBigInts(true);
+  const columns = statement.columns().map(({ name, type }) => ({ name, type: type?.toLowerCase() ?? null }));
+  const entry = { statement, columns };
+  prepared.set(sql, entry);
+  if (prepared.size > MAX_PREPARED) {
+    const [oldest] = prepared.keys();
+    if (oldest !== undefined) prepared.delete(oldest);
+  }
+  return entry;
+}
+
+function toSqlite(value: unknown): SQLInputValue {
+  return typeof value === 'boolean' ? Number(value) : (value as SQLInputValue);
+}
+
+/** SQLite's extended result code; 0 of other errors. */
+function codeOf(error: unknown): number {
+  if (typeof error !== 'object' || error === null || !('errcode' in error)) return 0;
+  return typeof error.errcode === 'number' ? error.errcode : 0;
+}

@@ -1,0 +1,72 @@
+import type { CompiledQuery, Kysely } from 'kysely';
+import { AuditRepository } from './audit-repository.ts';
+import { ChangeLog } from './change-log.ts';
+import type { Database } from './database.ts';
+import { KeyRepository } from './key-repository.ts';
+import type { StoreEngine } from './store-engine.ts';
+import type { StoreError } from './store-error.ts';
+import { TeamRepository } from './team-repository.ts';
+import { UserRepository } from './user-repository.ts';
+
+/** A compiled query of a batch. */
+export interface BatchStatement {
+  readonly query: CompiledQuery;
+  /** Rows that it must insert, change or delete; else the whole batch is rolled back. Left out: any number. */
+  readonly affects?: number;
+}
+
+/** What an engine does besides running Kysely's queries. */
+export interface StoreBackend {
+  readonly engine: StoreEngine;
+  readonly db: Kysely<Database>;
+  /** Resolves when it can't be used any more and has to be opened again. */
+  readonly lost: Promise<StoreError>;
+  runBatch(statements: readonly BatchStatement[]): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The open database. Everything rejects with `StoreError`, and only with that. */
+export class Store {
+  readonly engine: StoreEngine;
+  /**
+   * For queries that no repository has. In PostgreSQL its tables are those of the schema `slipstream`.
+   *
+   * Within `db.transaction()` use the transaction only: a write through `db` would wait for it, and it for the write.
+   */
+  readonly db: Kysely<Database>;
+  readonly changes: ChangeLog;
+  readonly keys: KeyRepository;
+  readonly teams: TeamRepository;
+  readonly users: UserRepository;
+  readonly audit: AuditRepository;
+  readonly #backend: StoreBackend;
+
+  constructor(backend: StoreBackend) {
+    this.#backend = backend;
+    this.engine = backend.engine;
+    this.db = backend.db;
+    this.changes = new ChangeLog(backend.db, backend.engine);
+    this.keys = new KeyRepository(backend.db, this.changes);
+    this.teams = new TeamRepository(backend.db, this.changes);
+    this.users = new UserRepository(backend.db, this.changes);
+    this.audit = new AuditRepository(backend.db);
+  }
+
+  /** Resolves when it can't be used any more and has to be opened again. */
+  get lost(): Promise<StoreError> {
+    return this.#backend.lost;
+  }
+
+  /**
+   * Statements in one transaction, without a way back to this thread between them: on SQLite, one message.
+   *
+   * @returns false if one did not affect as many rows as it had to: then nothing was changed.
+   */
+  runBatch(statements: readonly BatchStatement[]): Promise<boolean> {
+    return this.#backend.runBatch(statements);
+  }
+
+  async close(): Promise<void> {
+    await this.#backend.close();
+  }
+}
