@@ -14,7 +14,7 @@ report('is it free: one that is well', () => {
   if (health.isFree(well)) seen += 1;
 });
 report('ticket and budget of a first attempt: one that is well', () => {
-  if (health.takeTicket(well, 1000, false) === NO_TICKET) seen += 1;
+  if (health.takeTicket(well, false) === NO_TICKET) seen += 1;
   well.budget.onRequest(1000);
 });
 report('availability: one that is benched', () => {

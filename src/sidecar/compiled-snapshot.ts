@@ -10,6 +10,7 @@ import { queryNames } from '../domain/request/passed-query.ts';
 import { matchModelPattern } from '../domain/routing/model-pattern.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
 import { type Cors, compileCors } from './exchange/cors.ts';
+import { eventTexts, type EventTexts } from './exchange/event-texts.ts';
 import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
 import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
@@ -43,8 +44,7 @@ export interface CompiledDeployment extends LoadedDeployment {
   readonly defaultLines: readonly (readonly [name: string, line: string])[];
   /** Own header lines for the answer: model id under both names. */
   readonly answerHeaders: string;
-  /** `"deployment":…,"provider":…` of the usage event. */
-  readonly eventPart: string;
+  readonly eventTexts: EventTexts;
   /** Its breaker and its retry budget. */
   readonly health: HealthRecord;
   /** The only one of its group. */
@@ -73,8 +73,8 @@ export interface CompiledGroup {
   readonly retryPolicy: ErrorClassCounts;
   /** One deployment, named as a fallback by its id: it is tried even when it is benched. */
   readonly skipsCooldown: boolean;
-  /** `"group":…` of the usage event. */
-  readonly eventPart: string;
+  /** Its name as JSON. */
+  readonly nameText: string;
 }
 
 /** A model name resolved: the group, and what its `*` matched. */
@@ -243,7 +243,7 @@ function compileGroup(
     contentPolicyFallbacks: fallbacksOfKind(snapshot.contentPolicyFallbacks, group.name),
     retryPolicy: retryPolicyOf(group.name, snapshot),
     skipsCooldown: false,
-    eventPart: `"group":${JSON.stringify(group.name)}`,
+    nameText: JSON.stringify(group.name),
   });
 }
 
@@ -263,7 +263,6 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
   for (const name of ENDPOINT_NAMES) {
     heads[name] = requestLine(spec, 'POST', ENDPOINTS[name].upstreamPath) + headerBlock;
   }
-  const id = JSON.stringify(spec.id);
   const ownNames = new Set(spec.headers.map(([name]) => name));
   if (settings.keyHeaderName !== null) ownNames.add(settings.keyHeaderName);
   return Object.freeze({
@@ -288,7 +287,7 @@ function compileDeployment(spec: DeploymentSpec, place: Place, settings: Sidecar
       `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
       `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
     ...compileLoad(spec, strategyOf(settings.routing, spec.groupName), place.load),
-    eventPart: `"deployment":${id},"provider":${JSON.stringify(spec.provider)}`,
+    eventTexts: eventTexts(spec),
   });
 }
 

@@ -58,7 +58,7 @@ export class DownstreamConnection implements ClientSocketOwner {
   forwardedFor: string | null = null;
   forwardedBy: TrustedProxies | null = null;
   forwardedClient: string | null = null;
-  /** Monotonic ms at which the bytes being worked on were delivered. */
+  /** Monotonic ms at which the bytes being worked on were delivered, or read ahead of an answer could be worked on. */
   deliveredMs: number;
   /** Monotonic ms; Infinity = nothing of the client's is waited for. */
   deadlineMs = Infinity;
@@ -149,9 +149,11 @@ export class DownstreamConnection implements ClientSocketOwner {
     } else if (!keepAlive || this.#closing) {
       this.#close();
     } else {
-      if (!this.#blocked) this.#wait('clientIdleMs', performance.now());
-      if (exchange.closesWhenUnused)
-        this.deadlineMs = Math.min(this.deadlineMs, performance.now() + BROKEN_STREAM_IDLE_MS);
+      const nowMs = performance.now();
+      if (!this.#blocked) this.#wait('clientIdleMs', nowMs);
+      if (exchange.closesWhenUnused) this.deadlineMs = Math.min(this.deadlineMs, nowMs + BROKEN_STREAM_IDLE_MS);
+      // What was read ahead has waited for this answer, by the client's own choice: its time begins now.
+      if (this.#input.bytes !== null) this.deliveredMs = nowMs;
       // An idle connection must not keep the 64 KiB alive that its last head was read into.
       this.parser.release();
       this.#run();

@@ -160,7 +160,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     this.body = new RequestBody(this.worker.blocks, this.worker.budget);
     this.bodyText = (start, end) => this.body.text(start, end);
     this.startedUnixMs = Date.now();
-    this.startedMs = performance.now();
+    this.startedMs = connection.deliveredMs;
     this.id = this.worker.ids.next(this.startedUnixMs);
     this.corsLines = snapshot.cors === null ? '' : corsLines(snapshot.cors, this.head.headers);
     this.keepAlive = this.head.keepAlive;
@@ -285,13 +285,13 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     if (this.reservation !== null || this.deploymentReservation !== null) finishReservations(this);
     this.state = 'recording';
     this.#parked = last;
-    this.firstByteMs ??= performance.now() - this.startedMs;
+    const durationMs = performance.now() - this.startedMs;
+    this.firstByteMs ??= durationMs;
     if (!this.recorded) {
       this.#countUnrecorded();
       this.#sendParked();
       return;
     }
-    const durationMs = performance.now() - this.startedMs;
     this.#count(durationMs);
     this.worker.journal.append(usageEventLine(this, durationMs), this);
   }

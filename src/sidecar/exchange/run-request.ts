@@ -230,7 +230,8 @@ function readFields(exchange: Exchange): GatewayError | null {
 
 /** Select: the first deployment; from here the attempt goes on by itself. */
 function select(exchange: Exchange): GatewayError | null {
-  exchange.callDeadlineMs = performance.now() + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
+  exchange.callDeadlineMs =
+    exchange.workSinceMs + (exchange.timeoutMs ?? exchange.snapshot.settings.timeouts.requestMs);
   const choice = firstChoice(exchange);
   if (choice === null) {
     return tagsNotServed(exchange) ?? noDeployments(exchange);

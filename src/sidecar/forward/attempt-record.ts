@@ -21,9 +21,9 @@ export class AttemptRecord {
   }
 
   /** How it went, as far as is known; a later note takes the place of an earlier one. */
-  note(status: number, error: AttemptEvent['error']): void {
+  note(status: number, error: AttemptEvent['error'], nowMs: number = performance.now()): void {
     const { attempts } = this.#exchange;
-    const event = this.#event(status, error);
+    const event = this.#event(status, error, nowMs);
     noteFault(this.#exchange, this.#deployment, event);
     if (this.#noted) {
       attempts[attempts.length - 1] = event;
@@ -38,7 +38,7 @@ export class AttemptRecord {
   noteCancelled(): void {
     if (this.#noted) return;
     this.#noted = true;
-    this.#exchange.attempts.push(this.#event(0, null));
+    this.#exchange.attempts.push(this.#event(0, null, performance.now()));
   }
 
   /** Another attempt follows: what this one cost moves from the exchange to its entry. */
@@ -51,8 +51,8 @@ export class AttemptRecord {
     this.#exchange.usage = null;
   }
 
-  #event(status: number, error: AttemptEvent['error']): AttemptEvent {
-    const durationMs = performance.now() - this.#startedMs;
+  #event(status: number, error: AttemptEvent['error'], nowMs: number): AttemptEvent {
+    const durationMs = nowMs - this.#startedMs;
     return { deployment: this.#deployment.spec.id, status, error, durationMs, usage: null, costNano: null };
   }
 }

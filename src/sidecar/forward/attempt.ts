@@ -211,7 +211,7 @@ class Attempt implements UpstreamOwner {
       const isClean = head.framing === 'none' || head.contentLength === 0;
       if (!this.#judging && this.#refused(classOfStatus(status), isClean)) return;
     }
-    this.#record.note(status, null);
+    this.#record.note(status, null, exchange.replyReadMs);
     this.#relay = new ReplyRelay(exchange, head);
   }
 

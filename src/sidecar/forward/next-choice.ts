@@ -129,7 +129,7 @@ function chooseInGroup(
     if (deployment === null) return null;
     if (!takeDeployment(exchange, deployment)) continue;
     if (group.skipsCooldown) return take(exchange, deployment, NO_TICKET);
-    const ticket = exchange.worker.health.takeTicket(deployment.health, performance.now(), false);
+    const ticket = exchange.worker.health.takeTicket(deployment.health, false);
     if (ticket !== null) return take(exchange, deployment, ticket);
     undoDeployment(exchange);
   }
@@ -143,7 +143,7 @@ function chooseLeastBad(exchange: Exchange): Choice | null {
   selectDeployment(exchange, exchange.group!, noteLeastBad);
   const best = leastBad as CompiledDeployment | null;
   if (best === null || !takeDeployment(exchange, best)) return null;
-  const ticket = exchange.worker.health.takeTicket(best.health, performance.now(), true);
+  const ticket = exchange.worker.health.takeTicket(best.health, true);
   return take(exchange, best, ticket ?? NO_TICKET);
 }
 

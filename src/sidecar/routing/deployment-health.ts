@@ -131,12 +131,12 @@ export class DeploymentHealth {
    *
    * @returns null if another request has taken the place of the probe.
    */
-  takeTicket(record: HealthRecord, nowMs: number, mayForce: boolean): Ticket | null {
+  takeTicket(record: HealthRecord, mayForce: boolean): Ticket | null {
     if (this.isFree(record)) return NO_TICKET;
     const word = this.#load(record);
     const breaker = unpackBreaker(word);
     if (breaker.phase === 'closed') return NO_TICKET;
-    const probe = takeProbe(breaker, sharedMs(nowMs));
+    const probe = takeProbe(breaker, sharedMs(performance.now()));
     if (probe === null) return mayForce ? word : null;
     const taken = packBreaker(probe);
     return this.#replace(record, word, taken) ? taken : null;
