@@ -44,18 +44,48 @@ async function withDrain(
   }
 }
 
+async function connectionPerThread(port: number, threads: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  for (let n = 0; n < threads; n += 1) {
+    const client = new RawClient(port);
+    clients.push(client);
+    assert.equal((await client.send(READINESS).reply('GET')).status, 200);
+  }
+  return clients;
+}
+
+/** Resolves when the thread of this connection answers as one that drains: not ready, and `connection: close`. */
+async function isToldToDrain(client: RawClient): Promise<void> {
+  for (;;) {
+    const reply = await client.send(READINESS).reply('GET');
+    if (reply.status === 503) {
+      assert.equal(reply.header('connection'), 'close');
+      await client.ended();
+      return;
+    }
+    await sleep(5);
+  }
+}
+
+const READINESS = requestBytes({ method: 'GET', path: '/health/readiness' });
+
 describe('drain', { concurrency: true }, () => {
   for (const threads of [1, 2]) {
     describe(`threads: ${threads}`, { concurrency: true }, () => {
       it('requests in flight are answered, with connection: close', async () => {
+        const draining = Promise.withResolvers<void>();
         const script: UpstreamScript = async (_request, reply) => {
-          await sleep(400);
+          await draining.promise;
           reply.write(jsonReply('{}'));
         };
         await withDrain(script, { threads, timeouts: { drainMs: 20_000 } }, async (gateway, upstream) => {
+          // One connection to each worker: new ones go to the worker with the fewest.
+          const probes = await connectionPerThread(gateway.port, threads);
           const clients = Array.from({ length: 4 }, () => chatClient(gateway.port, 'gpt'));
           await eventually(() => upstream.requests.length === 4, 'all are at the provider');
           const stopped = gateway.stop();
+          await Promise.all(probes.map(isToldToDrain));
+          draining.resolve();
           for (const client of clients) {
             const reply = await client.reply();
             assert.equal(reply.status, 200);
@@ -106,9 +136,7 @@ describe('drain', { concurrency: true }, () => {
           assert.equal((await ask(gateway.port, { method: 'GET', path: '/health/liveness' })).status, 200);
           const late = await ask(gateway.port, { key: TEST_KEY, body: '{"model":"gpt"}' });
           assert.deepEqual([late.status, late.header('connection')], [200, 'close']);
-          kept.send(chatBytes('gpt'));
-          assert.equal((await kept.reply()).header('connection'), 'close');
-          await kept.ended();
+          await isToldToDrain(kept);
           await stopped;
           const refused = connect(gateway.port, '127.0.0.1');
           await new Promise((resolve) => refused.once('error', resolve));

@@ -120,11 +120,27 @@ function readModel(scanner: JsonObjectScanner, slice: BodySlice): string | null 
   const expected = `a string of at most ${MAX_MODEL_CHARS} characters`;
   // Six bytes write one character at most (\uXXXX): what is longer need not be parsed to be refused.
   if (scanner.valueEnd(MODEL) - scanner.valueStart(MODEL) > 6 * MAX_MODEL_CHARS + 2) throw invalid(MODEL, expected);
-  const model = parseField(scanner, slice, MODEL);
+  const source = slice(scanner.valueStart(MODEL), scanner.valueEnd(MODEL));
+  const model = isPlainString(source) ? source.slice(1, -1) : parseField(scanner, slice, MODEL);
   if (model === null || model === '') return null;
   if (typeof model !== 'string' || model.length > MAX_MODEL_CHARS) throw invalid(MODEL, expected);
   return model;
 }
+
+/** A JSON string that stands for itself: no escape in it, and none missing. */
+function isPlainString(source: string): boolean {
+  const last = source.length - 1;
+  if (last < 1 || source.charCodeAt(0) !== QUOTE || source.charCodeAt(last) !== QUOTE) return false;
+  for (let index = 1; index < last; index += 1) {
+    const code = source.charCodeAt(index);
+    if (code < SPACE || code === BACKSLASH || code === QUOTE) return false;
+  }
+  return true;
+}
+
+const QUOTE = 0x22;
+const SPACE = 0x20;
+const BACKSLASH = 0x5c;
 
 function readBoolean(row: number, value: unknown): boolean {
   if (value === null) return false;

@@ -281,11 +281,12 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
 
   #finish(last: Outgoing | null): void {
     if (this.state === 'queued') this.worker.admission.forget(this);
+    const endedMs = performance.now();
     // Before anything of the answer's end leaves: a client that asks one at a time finds its place free.
-    if (this.reservation !== null || this.deploymentReservation !== null) finishReservations(this);
+    if (this.reservation !== null || this.deploymentReservation !== null) finishReservations(this, endedMs);
     this.state = 'recording';
     this.#parked = last;
-    const durationMs = performance.now() - this.startedMs;
+    const durationMs = endedMs - this.startedMs;
     this.firstByteMs ??= durationMs;
     if (!this.recorded) {
       this.#countUnrecorded();

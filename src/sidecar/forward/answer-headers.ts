@@ -67,13 +67,14 @@ function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean,
 /** The gateway's own lines on every answer that a deployment gave. */
 export function gatewayHeaders(exchange: Exchange): string {
   const attempts = exchange.attempts.length;
-  const overheadUs = exchange.sendOverheadUs + (performance.now() - exchange.replyReadMs) * 1000;
+  const nowMs = performance.now();
+  const overheadUs = exchange.sendOverheadUs + (nowMs - exchange.replyReadMs) * 1000;
   exchange.overheadUs = overheadUs;
   return (
     `x-slipstream-call-id: ${exchange.id}\r\nx-litellm-call-id: ${exchange.id}\r\n` +
     (exchange.deployment === null ? '' : exchange.deployment.answerHeaders) +
     `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${Math.max(0, attempts - 1 - exchange.fallbackCount)}\r\n` +
-    (exchange.reservation === null ? '' : rateLimitHeaders(exchange)) +
+    (exchange.reservation === null ? '' : rateLimitHeaders(exchange, nowMs)) +
     `x-litellm-attempted-fallbacks: ${exchange.fallbackCount}\r\nx-slipstream-overhead-us: ${Math.round(overheadUs)}\r\n` +
     `x-litellm-overhead-duration-ms: ${(overheadUs / 1000).toFixed(3)}\r\n`
   );

@@ -18,7 +18,7 @@ export function admit(exchange: Exchange): GatewayError | null {
   // Fast case: nothing is limited.
   if (keyLimits === null && (group === null || group.limits === null)) return null;
   if (key!.isMaster) return null;
-  const nowMs = worker.limits.nowMs();
+  const nowMs = worker.limits.tableMs(exchange.workSinceMs);
   const reservation = new Reservation(worker.limits, reservedTokens(exchange));
   exchange.reservation = reservation;
   let refusing = keyLimits === null ? null : takeAll(reservation, keyLimits.subjects, nowMs);
@@ -51,10 +51,14 @@ export function admitFallback(exchange: Exchange, group: CompiledGroup): boolean
   return false;
 }
 
-/** The request is over, however it ended: permits return, and tokens become those that were used. */
-export function finishReservations(exchange: Exchange): void {
+/**
+ * The request is over, however it ended: permits return, and tokens become those that were used.
+ *
+ * @param endedMs monotonic ms.
+ */
+export function finishReservations(exchange: Exchange, endedMs: number): void {
   const { reservation, deploymentReservation, worker } = exchange;
-  const nowMs = worker.limits.nowMs();
+  const nowMs = worker.limits.tableMs(endedMs);
   const tokens = usedTokens(exchange);
   exchange.reservation = null;
   exchange.deploymentReservation = null;
@@ -62,10 +66,10 @@ export function finishReservations(exchange: Exchange): void {
   deploymentReservation?.finish(tokens, nowMs);
 }
 
-/** What is left of the key's own limits, as header lines. */
-export function rateLimitHeaders({ key, worker }: Exchange): string {
+/** What is left of the key's own limits at `atMs` (monotonic), as header lines. */
+export function rateLimitHeaders({ key, worker }: Exchange, atMs: number): string {
   const own = key === null || key.limits === null ? null : key.limits.own;
-  return own === null ? '' : rateLimitLines(worker.limits, own, worker.limits.nowMs());
+  return own === null ? '' : rateLimitLines(worker.limits, own, worker.limits.tableMs(atMs));
 }
 
 /** Tokens that a request takes before its usage is known. */

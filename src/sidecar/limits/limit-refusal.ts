@@ -50,14 +50,28 @@ function wholeSeconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1000));
 }
 
-function linesOf(limits: WorkerLimits, subject: SubjectLimits, kind: LimitKind, nowMs: number): string {
+function linesOf(limits: WorkerLimits, subject: SubjectLimits, kind: 'requests' | 'tokens', nowMs: number): string {
   const limit = limitOf(subject, kind);
   const remaining = Math.max(0, limit - used(limits, subject, kind, nowMs));
   const seconds = Math.ceil(resetMs(limits, subject, kind, nowMs) / 1000);
-  return (
-    `x-ratelimit-limit-${kind}: ${limit}\r\nx-ratelimit-remaining-${kind}: ${remaining}\r\n` +
-    `x-ratelimit-reset-${kind}: ${seconds}s\r\n`
-  );
+  return kind === 'requests'
+    ? `${limitText(REQUEST_LIMIT_TEXTS, kind, limit)}${remaining}\r\nx-ratelimit-reset-requests: ${seconds}s\r\n`
+    : `${limitText(TOKEN_LIMIT_TEXTS, kind, limit)}${remaining}\r\nx-ratelimit-reset-tokens: ${seconds}s\r\n`;
+}
+
+/** Few different limits are in use: the text of each is made once, up to where the number of the remaining stands. */
+const REQUEST_LIMIT_TEXTS = new Map<number, string>();
+const TOKEN_LIMIT_TEXTS = new Map<number, string>();
+const MAX_LIMIT_TEXTS = 1_000;
+
+function limitText(texts: Map<number, string>, kind: 'requests' | 'tokens', limit: number): string {
+  let text = texts.get(limit);
+  if (text === undefined) {
+    if (texts.size >= MAX_LIMIT_TEXTS) texts.clear();
+    text = `x-ratelimit-limit-${kind}: ${limit}\r\nx-ratelimit-remaining-${kind}: `;
+    texts.set(limit, text);
+  }
+  return text;
 }
 
 function limitOf(subject: SubjectLimits, kind: LimitKind): number {

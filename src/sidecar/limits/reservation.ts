@@ -15,9 +15,11 @@ export class Reservation {
   /** What was refused last. */
   refusedBy: LimitKind | 'table_full' = 'requests';
   readonly #limits: WorkerLimits;
+  /** The first `#count` of each array. */
   readonly #taken: SubjectLimits[] = [];
   readonly #requestWindows: WindowOpening[] = [];
   readonly #tokenWindows: WindowOpening[] = [];
+  #count = 0;
   #modelFrom = 0;
 
   constructor(limits: WorkerLimits, tokens: number) {
@@ -47,15 +49,17 @@ export class Reservation {
       if (tokenWindow !== NONE) table.giveBack(subject.tokensCell, tokenWindow, this.tokens);
       return this.#refuse('max_parallel_requests');
     }
-    this.#taken.push(subject);
-    this.#requestWindows.push(requestWindow);
-    this.#tokenWindows.push(tokenWindow);
+    const index = this.#count;
+    this.#taken[index] = subject;
+    this.#requestWindows[index] = requestWindow;
+    this.#tokenWindows[index] = tokenWindow;
+    this.#count = index + 1;
     return true;
   }
 
   /** What is taken from here on belongs to the model asked for; a fallback to another lets go of it. */
   beginModel(): void {
-    this.#modelFrom = this.#taken.length;
+    this.#modelFrom = this.#count;
   }
 
   /** The request goes to another group: the one left keeps the request counted, not its tokens nor its permit. */
@@ -66,7 +70,7 @@ export class Reservation {
   /** The request was refused: as if it had never come. */
   undo(from = 0): void {
     const { table } = this.#limits;
-    for (let index = from; index < this.#taken.length; index += 1) {
+    for (let index = from; index < this.#count; index += 1) {
       const subject = this.#taken[index]!;
       const requestWindow = this.#requestWindows[index]!;
       const tokenWindow = this.#tokenWindows[index]!;
@@ -74,7 +78,7 @@ export class Reservation {
       if (tokenWindow !== NONE) table.giveBack(subject.tokensCell, tokenWindow, this.tokens);
       if (subject.maxParallelRequests !== null) table.returnPermit(subject.row);
     }
-    this.#truncate(from);
+    this.#count = from;
   }
 
   /** As `undo`, of what the model's own limits gave. */
@@ -89,19 +93,13 @@ export class Reservation {
 
   #settle(from: number, tokens: number, nowMs: number): void {
     const { table } = this.#limits;
-    for (let index = from; index < this.#taken.length; index += 1) {
+    for (let index = from; index < this.#count; index += 1) {
       const subject = this.#taken[index]!;
       if (subject.maxParallelRequests !== null) table.returnPermit(subject.row);
       const tokenWindow = this.#tokenWindows[index]!;
       if (tokenWindow !== NONE) table.settle(subject.tokensCell, tokenWindow, tokens - this.tokens, nowMs);
     }
-    this.#truncate(from);
-  }
-
-  #truncate(length: number): void {
-    this.#taken.length = length;
-    this.#requestWindows.length = length;
-    this.#tokenWindows.length = length;
+    this.#count = from;
   }
 
   #refuse(kind: LimitKind | 'table_full'): false {

@@ -33,6 +33,11 @@ export class WorkerLimits {
     return performance.now() + this.#offsetMs;
   }
 
+  /** Table time of what `performance.now()` answered `monotonicMs` to. */
+  tableMs(monotonicMs: number): number {
+    return monotonicMs + this.#offsetMs;
+  }
+
   /** The row of a subject; −1 when the table is full. */
   claim(subject: LimitSubject, name: string): number {
     const row = this.table.claim(rowId(hash('sha256', `${subject}:${name}`)));
