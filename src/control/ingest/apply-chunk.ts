@@ -1,0 +1,39 @@
+import { abortedEvent } from '../../contract/journal-reader.ts';
+import type { OpenEvent } from '../../contract/usage-event.ts';
+import { type UsageRow, usageRow } from './usage-row.ts';
+
+/** What becomes of the open lines when a chunk is written. */
+export interface OpenChanges {
+  /** Ended in this chunk, and open since an earlier one. */
+  readonly ended: readonly string[];
+  readonly begun: readonly OpenEvent[];
+}
+
+/** @param known ids that this writer has open in the database. */
+export function openChanges(
+  rows: readonly Pick<UsageRow, 'id'>[],
+  opens: readonly OpenEvent[],
+  known: ReadonlySet<string>,
+): OpenChanges {
+  if (opens.length === 0 && known.size === 0) return { ended: [], begun: [] };
+  const ids = new Set(rows.map(({ id }) => id));
+  return {
+    ended: [...known].filter((id) => ids.has(id)),
+    begun: opens.filter(({ open }) => !ids.has(open) && !known.has(open)),
+  };
+}
+
+/** The row of a request whose process ended before it did. @param line its open line, JSON. */
+export function abortedRow(line: string): UsageRow {
+  return usageRow(abortedEvent(JSON.parse(line) as OpenEvent));
+}
+
+/**
+ * A row with this id is there already. It gives way only if it was made from an open line: then its process was taken for
+ * gone, wrongly, and this is how the request did end.
+ */
+export function isCorrection(there: Pick<UsageRow, 'aborted'>, row: Pick<UsageRow, 'aborted'>): boolean {
+  return there.aborted === PROCESS_ENDED && row.aborted !== PROCESS_ENDED;
+}
+
+const PROCESS_ENDED = 'process_ended';

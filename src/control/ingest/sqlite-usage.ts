@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { OpenEvent } from '../../contract/usage-event.ts';
+import { abortedRow, isCorrection, openChanges } from './apply-chunk.ts';
+import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
+import type { ChunkRequest, ChunkResult, SegmentState } from './usage-backend.ts';
+import { SUM_COLUMNS, UsageDeltas, type UsageSums } from './usage-deltas.ts';
+import { USAGE_COLUMN_NAMES, type UsageRow } from './usage-row.ts';
+import { SQLITE_STATEMENTS, type SqliteStatementName } from './sqlite-usage-sql.ts';
+
+/**
+ * Ingestion into SQLite, synchronous: it runs in the thread that has the database, on its writer, and between the
+ * transactions of others. Each method is one transaction.
+ */
+export class SqliteUsage {
+  readonly #db: DatabaseSync;
+  readonly #prepared = new Map<SqliteStatementName, StatementSync>();
+
+  constructor(writer: DatabaseSync) {
+    this.#db = writer;
+  }
+
+  states(segments: readonly string[]): SegmentState[] {
+    const found: SegmentState[] = [];
+    for (const segment of segments) {
+      const row = this.#statement('state').get(segment);
+      if (row === undefined) continue;
+      const finished = row['finished_at_ms'];
+      found.push({
+        segment,
+        position: Number(row['position']),
+        finishedAtMs: typeof finished === 'number' || typeof finished === 'bigint' ? Number(finished) : null,
+      });
+    }
+    return found;
+  }
+
+  ingestChunk(request: ChunkRequest): ChunkResult {
+    const { segment, position, isFinal, nowMs } = request;
+    // The row before the file: whoever deletes a segment deletes the file first, so that a position that is made anew
+    // means a file that can't be opened any more.
+    if (position === 0) this.#statement('begin-segment').run(segment, request.writer);
+    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes);
+    const { isAtEnd, invalid, invalidCount } = chunk;
+    const isFinished = isFinal && isAtEnd;
+    const result = { position: chunk.position, isAtEnd, isFinished, invalid, invalidCount };
+    if (chunk.position === position && !isFinished) {
+      return { ...result, outcome: 'nothing', events: 0, duplicates: 0 };
+    }
+    return this.#inTransaction(() => {
+      const moved = this.#statement('move').run(chunk.position, isFinished ? nowMs : null, segment, position);
+      if (Number(moved.changes) !== 1) return { ...result, outcome: 'stale', events: 0, duplicates: 0 };
+      const duplicates = this.#writeChunk(chunk, request.writer);
+      return { ...result, outcome: 'written', events: chunk.rows.length - duplicates, duplicates };
+    });
+  }
+
+  openWriters(): string[] {
+    return this.#statement('open-writers')
+      .all()
+      .map((row) => String(row['writer']));
+  }
+
+  endWriter(writer: string): number {
+    return this.#inTransaction(() => {
+      const lines = this.#statement('end-writer').all(writer);
+      this.#writeRows(lines.map((row) => abortedRow(String(row['line']))));
+      return lines.length;
+    });
+  }
+
+  makeDurable(): boolean {
+    // With synchronous=NORMAL a commit is on the disk once a checkpoint has taken it, not before.
+    const row = this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
+    return row !== undefined && Number(row['busy']) === 0 && row['log'] === row['checkpointed'];
+  }
+
+  deleteEvents(beforeMs: number, limit: number): number {
+    return Number(this.#statement('delete-events').run(beforeMs, limit).changes);
+  }
+
+  forgetSegments(beforeMs: number): void {
+    this.#statement('forget-segments').run(beforeMs);
+  }
+
+  #writeChunk({ rows, opens }: SegmentChunk, writer: string): number {
+    const known = new Set(
+      this.#statement('open-ids')
+        .all(writer)
+        .map((row) => String(row['id'])),
+    );
+    const { ended, begun } = openChanges(rows, opens, known);
+    const duplicates = this.#writeRows(rows);
+    for (const id of ended) this.#statement('end-open').run(id);
+    for (const open of begun) this.#begin(open, writer);
+    return duplicates;
+  }
+
+  #begin(open: OpenEvent, writer: string): void {
+    this.#statement('begin-open').run(open.open, writer, JSON.stringify(open), open.open);
+  }
+
+  /** @returns how many were there already. */
+  #writeRows(rows: readonly UsageRow[]): number {
+    const insert = this.#statement('insert');
+    const deltas = new UsageDeltas();
+    const values: SQLInputValue[] = Array.from({ length: USAGE_COLUMN_NAMES.length });
+    let duplicates = 0;
+    for (const row of rows) {
+      for (const [place, column] of USAGE_COLUMN_NAMES.entries()) values[place] = row[column];
+      if (Number(insert.run(...values).changes) === 1 || this.#replace(row, values, deltas)) deltas.add(row);
+      else duplicates += 1;
+    }
+    this.#writeDeltas(deltas);
+    return duplicates;
+  }
+
+  /** @returns false: what is there stays. */
+  #replace(row: UsageRow, values: readonly SQLInputValue[], deltas: UsageDeltas): boolean {
+    const there = this.#statement('event').get(row.id) as unknown as UsageRow;
+    if (!isCorrection(there, row)) return false;
+    this.#statement('delete-event').run(row.id);
+    deltas.add(there, -1);
+    this.#statement('insert').run(...values);
+    return true;
+  }
+
+  #writeDeltas(deltas: UsageDeltas): void {
+    const daily = this.#statement('daily');
+    for (const d of deltas.daily()) daily.run(d.day, d.kind, d.name, ...sums(d));
+    const detail = this.#statement('detail');
+    for (const d of deltas.detail()) {
+      detail.run(d.day, d.api_key, d.user_id, d.team_id, d.model, d.model_group, d.provider, ...sums(d));
+    }
+    const total = this.#statement('total');
+    for (const d of deltas.totals()) {
+      total.run(d.kind, d.name, d.requests, d.tokens, d.spend_nano, d.last_at_ms);
+      if (d.spend_nano !== 0n) this.#statement(`spend-${d.kind}`).run(d.spend_nano, d.name);
+    }
+    for (const d of deltas.members()) this.#statement('spend-member').run(d.spend_nano, d.team_id, d.user_id);
+  }
+
+  #inTransaction<T>(work: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #statement(name: SqliteStatementName): StatementSync {
+    let statement = this.#prepared.get(name);
+    if (statement === undefined) {
+      statement = this.#db.prepare(SQLITE_STATEMENTS[name]);
+      this.#prepared.set(name, statement);
+    }
+    return statement;
+  }
+}
+
+function sums(delta: UsageSums): SQLInputValue[] {
+  return SUM_COLUMNS.map((column) => delta[column]);
+}

@@ -1,0 +1,175 @@
+import { type Kysely, sql } from 'kysely';
+import type { DailyKind } from '../ingest/usage-deltas.ts';
+import type { Database } from '../store/database.ts';
+import type { UsageEventTable, UsageSumColumns } from '../store/tables/usage-tables.ts';
+
+/** Both days included. */
+export interface DayRange {
+  readonly fromDay: number;
+  readonly toDay: number;
+}
+
+export interface NamedSpend {
+  readonly name: string;
+  readonly spend_nano: bigint;
+  readonly requests: number;
+}
+
+export interface DailySpend {
+  readonly day: number;
+  readonly name: string;
+  readonly spend_nano: bigint;
+}
+
+export interface DailyActivity {
+  readonly day: number;
+  readonly name: string;
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+export interface DetailFilter extends DayRange {
+  readonly apiKey: string | null;
+  readonly userId: string | null;
+  readonly model: string | null;
+}
+
+export interface DetailRow extends UsageSumColumns {
+  readonly day: number;
+  readonly api_key: string;
+  readonly team_id: string;
+  readonly model: string;
+  readonly model_group: string;
+  readonly provider: string;
+}
+
+export interface EventFilter {
+  readonly requestId: string | null;
+  readonly apiKey: string | null;
+  readonly userId: string | null;
+  /** Unix ms; from included, until excluded. */
+  readonly fromMs: number | null;
+  readonly untilMs: number | null;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export type EventRow = Readonly<UsageEventTable>;
+
+/**
+ * What was spent, from the aggregates that ingestion keeps: no query reads events but `events`, so that none grows with
+ * their number.
+ */
+export class SpendQueries {
+  readonly #db: Kysely<Database>;
+
+  constructor(db: Kysely<Database>) {
+    this.#db = db;
+  }
+
+  /** Of all time. */
+  async total(): Promise<bigint> {
+    const row = await this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', 'total')
+      .select(({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano'))
+      .executeTakeFirst();
+    return row?.sum_nano ?? 0n;
+  }
+
+  /** Most spent first. */
+  async byName(kind: DailyKind, range: DayRange, limit: number): Promise<NamedSpend[]> {
+    return this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', kind)
+      .where('day', '>=', range.fromDay)
+      .where('day', '<=', range.toDay)
+      .groupBy('name')
+      .select(({ fn }) => ['name', fn.sum<bigint>('spend_nano').as('spend_nano'), fn.sum<number>('requests').as('requests')])
+      .orderBy(sql.ref('spend_nano'), 'desc')
+      .orderBy('name')
+      .limit(limit)
+      .execute();
+  }
+
+  /** Oldest first. @param names null: all. */
+  async daily(kind: DailyKind, range: DayRange, names: readonly string[] | null = null): Promise<DailySpend[]> {
+    let query = this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', kind)
+      .where('day', '>=', range.fromDay)
+      .where('day', '<=', range.toDay);
+    if (names !== null) query = query.where('name', 'in', names.length === 0 ? [''] : names);
+    return query.select(['day', 'name', 'spend_nano']).orderBy('day').orderBy('name').execute();
+  }
+
+  async activity(kind: DailyKind, range: DayRange): Promise<DailyActivity[]> {
+    return this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', kind)
+      .where('day', '>=', range.fromDay)
+      .where('day', '<=', range.toDay)
+      .select(({ eb }) => [
+        'day',
+        'name',
+        'requests',
+        eb('prompt_tokens', '+', eb.ref('completion_tokens')).as('tokens'),
+      ])
+      .orderBy('day')
+      .orderBy('name')
+      .execute();
+  }
+
+  async countDetail(filter: DetailFilter): Promise<number> {
+    const row = await this.#detail(filter)
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirst();
+    return row?.count ?? 0;
+  }
+
+  /** Newest day first; the order within is that of the primary key, so that pages never overlap. */
+  async detail(filter: DetailFilter, limit: number, offset: number): Promise<DetailRow[]> {
+    return this.#detail(filter)
+      .selectAll()
+      .orderBy('day', 'desc')
+      .orderBy('api_key', 'desc')
+      .orderBy('user_id', 'desc')
+      .orderBy('team_id', 'desc')
+      .orderBy('model', 'desc')
+      .orderBy('model_group', 'desc')
+      .orderBy('provider', 'desc')
+      .limit(limit)
+      .offset(offset)
+      .execute();
+  }
+
+  /** Daily spend by model and user of one key or one user. */
+  async detailByDay(filter: DetailFilter): Promise<
+    { day: number; api_key: string; user_id: string; model: string; spend_nano: bigint }[]
+  > {
+    return this.#detail(filter)
+      .groupBy(['day', 'api_key', 'user_id', 'model'])
+      .select(({ fn }) => ['day', 'api_key', 'user_id', 'model', fn.sum<bigint>('spend_nano').as('spend_nano')])
+      .orderBy('day')
+      .execute();
+  }
+
+  /** Newest first. */
+  async events(filter: EventFilter): Promise<EventRow[]> {
+    let query = this.#db.selectFrom('usage_events').selectAll();
+    if (filter.requestId !== null) query = query.where('id', '=', filter.requestId);
+    if (filter.apiKey !== null) query = query.where('api_key', '=', filter.apiKey);
+    if (filter.userId !== null) query = query.where('user_id', '=', filter.userId);
+    if (filter.fromMs !== null) query = query.where('at_ms', '>=', filter.fromMs);
+    if (filter.untilMs !== null) query = query.where('at_ms', '<', filter.untilMs);
+    return query.orderBy('at_ms', 'desc').limit(filter.limit).offset(filter.offset).execute();
+  }
+
+  #detail({ fromDay, toDay, apiKey, userId, model }: DetailFilter) {
+    let query = this.#db.selectFrom('usage_detail').where('day', '>=', fromDay).where('day', '<=', toDay);
+    if (apiKey !== null) query = query.where('api_key', '=', apiKey);
+    if (userId !== null) query = query.where('user_id', '=', userId);
+    if (model !== null) query = query.where('model', '=', model);
+    return query;
+  }
+}

@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { OpenEvent, UsageEvent } from '../../src/contract/usage-event.ts';
+import { type IngesterSettings, UsageIngester } from '../../src/control/ingest/usage-ingester.ts';
+import type { Store } from '../../src/control/store/store.ts';
+import { takeProcessLock } from '../../src/runtime/process-lock.ts';
+import { SAMPLE_EVENT, SAMPLE_OPEN } from '../support/usage-event-sample.ts';
+import { openTestStore, testStoreOptions } from './test-store.ts';
+
+const NODE = '0193a4c5-7a3f-7001-9abc-000000000001';
+const DAY_MS = 86_400_000;
+const SILENT = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
+
+/** A data directory with a journal, and a database beside it. */
+class Node {
+  readonly store: Store;
+  readonly directory: string;
+  readonly journal: string;
+  readonly settings: { -readonly [Name in keyof IngesterSettings]: IngesterSettings[Name] } = {
+    keepEventsMs: null,
+    keepSegmentsMs: 0,
+  };
+  #count = 0;
+
+  private constructor(store: Store, directory: string) {
+    this.store = store;
+    this.directory = directory;
+    this.journal = join(directory, 'journal');
+    mkdirSync(this.journal);
+    mkdirSync(join(directory, 'writers'));
+    writeFileSync(join(directory, 'node-id'), NODE);
+  }
+
+  static async start(t: TestContext): Promise<Node> {
+    const options = await testStoreOptions(t);
+    const directory = mkdtempSync(join(tmpdir(), 'slipstream-ingest-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    return new Node(await openTestStore(t, options), directory);
+  }
+
+  ingester(chunkBytes?: number): UsageIngester {
+    return new UsageIngester({
+      dataDirectory: this.directory,
+      usage: this.store.usage,
+      settings: () => this.settings,
+      logger: SILENT,
+      pollMs: 5,
+      ...(chunkBytes === undefined ? {} : { chunkBytes }),
+    });
+  }
+
+  /** A process that lives until the function returned is called. */
+  live(t: TestContext, epoch: string): () => void {
+    const lock = takeProcessLock(join(this.directory, 'writers', `${NODE}-${epoch}.lock`));
+    assert.ok(lock !== null);
+    t.after(() => lock.release());
+    return () => lock.release();
+  }
+
+  segment(epoch: string, sequence = 1, start = 0): string {
+    return `${NODE}-${epoch}-0.${start}-${String(sequence).padStart(6, '0')}.ndjson`;
+  }
+
+  append(segment: string, ...lines: readonly (UsageEvent | OpenEvent | string)[]): void {
+    const text = lines.map((line) => (typeof line === 'string' ? line : `${JSON.stringify(line)}\n`)).join('');
+    appendFileSync(join(this.journal, segment), text);
+  }
+
+  event(rest: Partial<UsageEvent> & { readonly costNano?: number | null } = {}): UsageEvent {
+    this.#count += 1;
+    const id = `0193a4c5-7a3f-7001-9abc-${String(this.#count).padStart(12, '0')}`;
+    return { ...SAMPLE_EVENT, costNano: 7, ...rest, id: rest.id ?? id } as UsageEvent;
+  }
+
+  open(event: UsageEvent): OpenEvent {
+    return { ...SAMPLE_OPEN, open: event.id, key: event.key, streamEvents: 3 };
+  }
+
+  async rows(): Promise<readonly { id: string; aborted: string | null; spend_nano: bigint }[]> {
+    return this.store.db
+      .selectFrom('usage_events')
+      .select(['id', 'aborted', 'spend_nano'])
+      .orderBy('id')
+      .execute();
+  }
+
+  /** What every aggregate must be by the rows, and is. */
+  async check(): Promise<{ requests: number; spend_nano: bigint }> {
+    const { db } = this.store;
+    const rows = await db.selectFrom('usage_events').selectAll().execute();
+    const spend = rows.reduce((sum, row) => sum + row.spend_nano, 0n);
+    const daily = await db.selectFrom('usage_daily').selectAll().execute();
+    const detail = await db.selectFrom('usage_detail').selectAll().execute();
+    const totals = await db.selectFrom('usage_totals').selectAll().execute();
+    for (const [name, list] of [
+      ['total', daily.filter(({ kind }) => kind === 'total')],
+      ['key', daily.filter(({ kind }) => kind === 'key')],
+      ['detail', detail],
+      ['totals by key', totals.filter(({ kind }) => kind === 'key')],
+    ] as const) {
+      assert.equal(list.reduce((sum, row) => sum + row.requests, 0), rows.length, `requests of ${name}`);
+      assert.equal(list.reduce((sum, row) => sum + row.spend_nano, 0n), spend, `spend of ${name}`);
+    }
+    return { requests: rows.length, spend_nano: spend };
+  }
+}
+
+test('events become rows once, in any number of looks, and a segment that is finished is deleted', async (t) => {
+  const node = await Node.start(t);
+  const release = node.live(t, 'a');
+  const segment = node.segment('a');
+  const ingester = node.ingester();
+  const [first, second] = [node.event(), node.event({ team: 'team-1', costNano: 5 })];
+  node.append(segment, first, '\n', JSON.stringify(second).slice(0, 100));
+  await ingester.pass();
+  await ingester.pass();
+  assert.deepEqual((await node.rows()).map(({ id }) => id), [first.id]);
+  node.append(segment, JSON.stringify(second).slice(100), '\n');
+  await ingester.pass();
+  assert.deepEqual(await node.check(), { requests: 2, spend_nano: 12n });
+  assert.ok(existsSync(join(node.journal, segment)), 'it may still grow');
+  node.append(segment, '{"torn');
+  release();
+  await ingester.pass();
+  await node.ingester().pass();
+  assert.deepEqual(readdirSync(node.journal), []);
+  assert.deepEqual(await node.check(), { requests: 2, spend_nano: 12n });
+  assert.deepEqual(ingester.status(), { events: 2, invalidLines: 0, duplicates: 0, behindBytes: 0, fault: null });
+});
+
+test('a row has what the event has', async (t) => {
+  const node = await Node.start(t);
+  const failed = { deployment: 'd-0', status: 500, error: null, durationMs: 1, usage: null, costNano: 1 };
+  node.append(
+    node.segment('a'),
+    node.event({ user: 'a\0b', tags: ['x', 'y'], costNano: 41, attempts: [failed, ...SAMPLE_EVENT.attempts] }),
+    node.event({ costNano: null, status: 502, error: 'upstream_unreachable' }),
+    node.event({ costNano: null, usage: null, usageSource: 'none', status: 401 }),
+    'not JSON\n',
+  );
+  const ingester = node.ingester();
+  await ingester.pass();
+  const [row, unpriced, unused] = await node.store.spend.events({
+    requestId: null,
+    apiKey: SAMPLE_EVENT.key,
+    userId: null,
+    fromMs: null,
+    untilMs: null,
+    limit: 9,
+    offset: 0,
+  }).then((rows) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1)));
+  assert.deepEqual(
+    { ...row, details: null },
+    {
+      id: '0193a4c5-7a3f-7001-9abc-000000000001',
+      at_ms: 1_763_800_000_000,
+      duration_us: 12_345,
+      first_byte_us: 10_100,
+      overhead_us: 80,
+      api_key: 'a'.repeat(64),
+      user_id: 'a\uFFFDb',
+      team_id: null,
+      endpoint: 'chat_completions',
+      model: 'fast',
+      model_group: 'gpt',
+      upstream_model: 'gpt-x',
+      deployment: 'd-1',
+      provider: 'openai',
+      stream: 1,
+      status: 200,
+      error: null,
+      aborted: null,
+      attempts: 2,
+      prompt_tokens: 1,
+      completion_tokens: 2,
+      cache_read_tokens: 0,
+      cache_write_tokens: 0,
+      reasoning_tokens: 0,
+      usage_source: 'reported',
+      spend_nano: 42n,
+      priced: 1,
+      request_bytes: 100,
+      response_bytes: 200,
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      client: '192.0.2.1',
+      tags: '["x","y"]',
+      details: null,
+    },
+  );
+  assert.deepEqual(JSON.parse(row?.details ?? '')[0], failed);
+  assert.deepEqual([unpriced?.priced, unused?.priced], [0, 1]);
+  const total = await node.store.db.selectFrom('usage_daily').where('kind', '=', 'total').selectAll().execute();
+  assert.deepEqual(total, [
+    {
+      kind: 'total',
+      day: Math.floor(1_763_800_000_000 / DAY_MS),
+      name: '',
+      requests: 3,
+      successes: 1,
+      prompt_tokens: 2,
+      completion_tokens: 4,
+      cache_read_tokens: 0,
+      cache_write_tokens: 0,
+      unpriced: 1,
+      spend_nano: 42n,
+    },
+  ]);
+  const tags = await node.store.db.selectFrom('usage_daily').where('kind', '=', 'tag').selectAll().execute();
+  assert.deepEqual(tags.map(({ name, requests }) => [name, requests]).toSorted(), [['a', 2], ['x', 1], ['y', 1]]);
+  assert.equal(ingester.status().invalidLines, 1);
+});
+
+test('two ingesters at the same time, with small chunks: each event once', async (t) => {
+  const node = await Node.start(t);
+  const spend = { total: 0n };
+  for (let sequence = 1; sequence <= 3; sequence += 1) {
+    const events = Array.from({ length: 400 }, (_, n) => node.event({ costNano: n, key: String(n % 7).repeat(64) }));
+    spend.total += events.reduce((sum, event) => sum + BigInt((event as { costNano?: number }).costNano ?? 0), 0n);
+    node.append(node.segment('a', sequence), ...events);
+  }
+  const ingesters = [node.ingester(5_000), node.ingester(7_000), node.ingester(900)];
+  await Promise.all(ingesters.map((ingester) => ingester.pass()));
+  await Promise.all(ingesters.map((ingester) => ingester.pass()));
+  assert.deepEqual(await node.check(), { requests: 1200, spend_nano: spend.total });
+  assert.equal(ingesters.reduce((sum, ingester) => sum + ingester.status().events, 0), 1200);
+  assert.deepEqual(ingesters.map((ingester) => ingester.status().duplicates), [0, 0, 0]);
+});
+
+test('one that was stopped while another finished and deleted the segment writes nothing', async (t) => {
+  const node = await Node.start(t);
+  const segment = node.segment('a');
+  node.append(segment, node.event(), node.event());
+  const request = {
+    directory: node.journal,
+    segment,
+    writer: `${NODE}-a-0.0`,
+    position: 0,
+    isFinal: true,
+    maxBytes: 1_000_000,
+    nowMs: Date.now(),
+  };
+  await node.ingester().pass();
+  await assert.rejects(node.store.usage.ingestChunk(request), { name: 'UsageFileError', code: 'ENOENT' });
+  // Even if the file came back.
+  node.append(segment, node.event(), node.event());
+  assert.equal((await node.store.usage.ingestChunk(request)).outcome, 'stale');
+  assert.deepEqual(await node.check(), { requests: 2, spend_nano: 14n });
+});
+
+test('an open line without its event, of a process that is gone, is an aborted event; with its event it is nothing', async (t) => {
+  const node = await Node.start(t);
+  const release = node.live(t, 'a');
+  const [ended, later, lost] = [node.event(), node.event(), node.event({ key: 'b'.repeat(64) })];
+  node.append(node.segment('a'), node.open(ended), node.open(later), node.open(lost), ended);
+  const ingester = node.ingester();
+  await ingester.pass();
+  node.append(node.segment('a', 2), later);
+  await ingester.pass();
+  assert.deepEqual((await node.rows()).map(({ id }) => id), [ended.id, later.id]);
+  release();
+  await Promise.all([ingester.pass(), node.ingester().pass()]);
+  assert.deepEqual(
+    (await node.rows()).map(({ id, aborted }) => [id, aborted]),
+    [
+      [ended.id, null],
+      [later.id, null],
+      [lost.id, 'process_ended'],
+    ],
+  );
+  await node.check();
+  // The process lived after all, and says how it ended.
+  node.append(node.segment('a', 3), lost);
+  await ingester.pass();
+  assert.deepEqual((await node.rows()).at(-1), { id: lost.id, aborted: null, spend_nano: 7n });
+  assert.deepEqual(await node.check(), { requests: 3, spend_nano: 21n });
+  assert.deepEqual(await node.store.usage.openWriters(), []);
+});
+
+test('an event that is there already is left out, and counted', async (t) => {
+  const node = await Node.start(t);
+  const events = [node.event(), node.event(), node.event()];
+  node.append(node.segment('a'), events[0]!, events[1]!);
+  node.append(node.segment('b'), events[1]!, events[2]!);
+  const ingester = node.ingester();
+  await ingester.pass();
+  assert.deepEqual(await node.check(), { requests: 3, spend_nano: 21n });
+  assert.equal(ingester.status().duplicates, 1);
+});
+
+test('what keys, users, teams and members have spent is added up where budgets look', async (t) => {
+  const node = await Node.start(t);
+  const { store } = node;
+  const by = { changedBy: 'test', nowMs: 1 };
+  await store.users.create({ user_id: 'u' }, by);
+  await store.teams.create({ team_id: 't' }, [{ user_id: 'u', role: 'user' }], by);
+  await store.keys.create({ hash: 'c'.repeat(64) }, by);
+  node.append(
+    node.segment('a'),
+    node.event({ key: 'c'.repeat(64), user: 'u', team: 't', costNano: 3 }),
+    node.event({ key: 'c'.repeat(64), user: 'u', team: null, costNano: 4 }),
+    node.event({ key: 'd'.repeat(64), user: 'nobody', team: 't', costNano: 5 }),
+  );
+  await node.ingester().pass();
+  assert.equal((await store.keys.find('c'.repeat(64)))?.spend_nano, 7n);
+  assert.equal((await store.users.find('u'))?.spend_nano, 7n);
+  assert.equal((await store.teams.find('t'))?.spend_nano, 8n);
+});
+
+test('old events are deleted, what they add up to stays', async (t) => {
+  const node = await Node.start(t);
+  const nowMs = Date.now();
+  node.append(node.segment('a'), node.event({ at: nowMs - 10 * DAY_MS }), node.event({ at: nowMs }));
+  node.settings.keepEventsMs = 7 * DAY_MS;
+  const ingester = node.ingester();
+  ingester.start();
+  t.after(() => ingester.stop());
+  const deadlineMs = performance.now() + 5000;
+  while (ingester.status().events < 2 || (await node.rows()).length !== 1) {
+    assert.ok(performance.now() < deadlineMs, JSON.stringify(ingester.status()));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal(await node.store.spend.total(), 14n);
+});
