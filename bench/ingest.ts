@@ -32,7 +32,7 @@ async function ingest(argv: readonly string[], cleanup: Cleanup): Promise<number
 async function measure(database: UsageDatabase, engine: StoreEngine, rows: number, count: number): Promise<void> {
   const nowMs = Date.now();
   const events = new UsageEvents(rows, nowMs);
-  await database.fill(events, rows, (done) => {
+  await database.preload(events, rows, (done) => {
     if (done % 500_000 === 0) print(`${engine}: ${done} rows`);
   });
   const pid = await serverPid(database.store);

@@ -9,7 +9,8 @@ import type { StoreEngine } from '../src/control/store/store-engine.ts';
 /** `sqlite,postgres` */
 export function engines(names: string): StoreEngine[] {
   return names.split(',').map((name) => {
-    if (name !== 'sqlite' && name !== 'postgres') throw new UsageError('--engine is sqlite, postgres, or both with a comma');
+    if (name !== 'sqlite' && name !== 'postgres')
+      throw new UsageError('--engine is sqlite, postgres, or both with a comma');
     return name;
   });
 }

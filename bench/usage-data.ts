@@ -72,7 +72,7 @@ export class UsageDatabase {
   }
 
   /** Fills the tables with the events of 90 days. */
-  async fill(events: UsageEvents, rows: number, progress: (rows: number) => void): Promise<void> {
+  async preload(events: UsageEvents, rows: number, progress: (rows: number) => void): Promise<void> {
     for (let done = 0; done < rows; done += SEGMENT_EVENTS) {
       this.write(events.take(Math.min(SEGMENT_EVENTS, rows - done)));
       await this.ingest();
@@ -180,7 +180,9 @@ export class UsageEvents {
 
 /** Of the key with this rank; 0 is used most. */
 export function keyHash(rank: number): string {
-  return ((Math.imul(rank + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0') + rank.toString(16).padStart(8, '0')).repeat(4);
+  return (
+    (Math.imul(rank + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0') + rank.toString(16).padStart(8, '0')
+  ).repeat(4);
 }
 
 function eventId(at: number, count: number): string {

@@ -71,7 +71,7 @@ export class JournalListing {
 }
 
 /** What all segments of a writer have in common. */
-export function writerOf({ process, worker, start }: SegmentName): string {
+function writerOf({ process, worker, start }: SegmentName): string {
   return `${process}-${worker}.${start}`;
 }
 

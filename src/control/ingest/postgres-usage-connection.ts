@@ -31,7 +31,7 @@ export class PostgresUsageConnection {
     if (worker === null) return;
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     const timer = setTimeout(() => void worker.terminate(), CLOSE_TIMEOUT_MS);
-    worker.postMessage({ id: 'close' } satisfies UsageThreadRequest);
+    worker.postMessage({ id: 'close' } satisfies UsageThreadRequest, []);
     await exited;
     clearTimeout(timer);
   }
@@ -44,7 +44,7 @@ export class PostgresUsageConnection {
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, call } satisfies UsageThreadRequest);
+      worker.postMessage({ id, call } satisfies UsageThreadRequest, []);
     });
   }
 

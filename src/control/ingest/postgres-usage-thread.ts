@@ -1,9 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import pg from 'pg';
 import { invariant } from '../../base/invariant.ts';
-import { isConnectionFault, toStoreError } from '../store/postgres/postgres-errors.ts';
+import { toStoreError } from '../store/postgres/postgres-errors.ts';
 import { PostgresUsage } from './postgres-usage.ts';
 import { carryOut, type UsageCall } from './usage-calls.ts';
+import { fileErrorCode } from './usage-file-error.ts';
 
 /* Entry of the thread that ingests into PostgreSQL: parsing thousands of events must not hold up the control plane. */
 
@@ -47,9 +48,10 @@ async function answer(id: number, call: UsageCall): Promise<UsageThreadReply> {
   try {
     return { id, result: await carryOut(new PostgresUsage(await connected()), call) };
   } catch (error) {
-    if (isFileError(error)) return { id, message: error.message, code: error.code, kind: null };
-    // Also after faults of a statement: what the connection is in the middle of is not known.
-    if (isConnectionFault(error) || client !== null) await drop();
+    const code = fileErrorCode(error);
+    if (code !== null) return { id, message: (error as Error).message, code, kind: null };
+    // Also after the fault of a statement: what the connection is in the middle of is not known.
+    await drop();
     const { message, kind } = toStoreError(error);
     return { id, message, code: null, kind };
   }
@@ -78,8 +80,4 @@ async function drop(): Promise<void> {
   const dropped = client;
   client = null;
   await dropped?.end().catch(() => undefined);
-}
-
-function isFileError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && 'syscall' in error && 'path' in error && 'code' in error;
 }

@@ -85,11 +85,7 @@ export class PostgresUsage implements UsageBackend {
   }
 
   async #begin(opens: readonly OpenEvent[], writer: string): Promise<void> {
-    await this.#run('begin-open', [
-      opens.map(({ open }) => open),
-      writer,
-      opens.map((open) => JSON.stringify(open)),
-    ]);
+    await this.#run('begin-open', [opens.map(({ open }) => open), writer, opens.map((open) => JSON.stringify(open))]);
   }
 
   /** @returns how many were there already. */

@@ -8,9 +8,7 @@ export const AGGREGATES = {
     sums: SUM_COLUMNS,
   },
   usage_totals: { keys: ['kind', 'name'], sums: ['requests', 'tokens', 'spend_nano'] },
-} as const satisfies Readonly<
-  Record<string, { readonly keys: readonly string[]; readonly sums: readonly string[] }>
->;
+} as const satisfies Readonly<Record<string, { readonly keys: readonly string[]; readonly sums: readonly string[] }>>;
 
 /** `a = table.a + excluded.a, …` */
 export function additions(table: string, columns: readonly string[]): string {

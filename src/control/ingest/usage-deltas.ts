@@ -71,13 +71,8 @@ const MS_PER_DAY = 86_400_000;
 const SEPARATOR = '\0';
 
 /** Days since 1970-01-01, UTC. */
-export function dayOf(unixMs: number): number {
+function dayOf(unixMs: number): number {
   return Math.floor(unixMs / MS_PER_DAY);
-}
-
-/** `YYYY-MM-DD` */
-export function dayText(day: number): string {
-  return new Date(day * MS_PER_DAY).toISOString().slice(0, 10);
 }
 
 /** Adds up what a batch of rows adds to each aggregate, so that each is written once per batch. Pure. */

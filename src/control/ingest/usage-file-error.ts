@@ -9,3 +9,9 @@ export class UsageFileError extends Error {
     this.code = code;
   }
 }
+
+/** `ENOENT`, … of what `node:fs` throws about a path; null of anything else. */
+export function fileErrorCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !('syscall' in error) || !('path' in error) || !('code' in error)) return null;
+  return typeof error.code === 'string' ? error.code : null;
+}

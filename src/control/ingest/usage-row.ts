@@ -1,4 +1,4 @@
-import type { UsageEvent } from '../../contract/usage-event.ts';
+import { spentNano, type UsageEvent } from '../../contract/usage-event.ts';
 
 /**
  * A row of `usage_events`; its members are the columns. Everything is text, a whole number or null, so that the same
@@ -35,7 +35,7 @@ export interface UsageRow {
   readonly reasoning_tokens: number;
   readonly usage_source: string;
   readonly spend_nano: number;
-  /** 0: tokens were used and no price is known, so `spend_nano` says nothing. */
+  /** 0: something was used for which no price is known, so `spend_nano` says too little. */
   readonly priced: 0 | 1;
   readonly request_bytes: number;
   readonly response_bytes: number;
@@ -104,7 +104,8 @@ const REPLACEMENT = '\uFFFD';
 /** Pure: what is kept of an event. Never fails for an event that `usageEventProblem` accepts. */
 export function usageRow(event: UsageEvent): UsageRow {
   const { usage, attempts, tags } = event;
-  const spent = spentOf(event);
+  const spent = spentNano(event);
+  const isUnpriced = [event, ...attempts].some((part) => part.usage !== null && part.costNano === null);
   const isTelling = attempts.length > 1 || attempts.some(({ error }) => error !== null);
   return {
     id: event.id,
@@ -133,7 +134,7 @@ export function usageRow(event: UsageEvent): UsageRow {
     reasoning_tokens: count(usage?.reasoningTokens),
     usage_source: event.usageSource,
     spend_nano: Math.min(spent ?? 0, Number.MAX_SAFE_INTEGER),
-    priced: spent === null && usage !== null ? 0 : 1,
+    priced: isUnpriced ? 0 : 1,
     request_bytes: event.requestBytes,
     response_bytes: event.responseBytes,
     trace_id: event.traceId,
@@ -146,15 +147,6 @@ export function usageRow(event: UsageEvent): UsageRow {
 /** Answered with success and not broken off: what LiteLLM counts as a successful request. */
 export function isSuccess(row: Pick<UsageRow, 'status' | 'error' | 'aborted'>): boolean {
   return row.error === null && row.aborted === null && row.status >= 100 && row.status < 400;
-}
-
-/** Nano-dollars of the answer and of the attempts before it; null where nothing of it has a price. */
-function spentOf(event: UsageEvent): number | null {
-  let spent: number | null = null;
-  for (const { costNano } of [event, ...event.attempts] as readonly { readonly costNano?: number | null }[]) {
-    if (typeof costNano === 'number') spent = (spent ?? 0) + costNano;
-  }
-  return spent;
 }
 
 function microseconds(ms: number): number {

@@ -85,7 +85,11 @@ export class SpendQueries {
       .where('day', '>=', range.fromDay)
       .where('day', '<=', range.toDay)
       .groupBy('name')
-      .select(({ fn }) => ['name', fn.sum<bigint>('spend_nano').as('spend_nano'), fn.sum<number>('requests').as('requests')])
+      .select(({ fn }) => [
+        'name',
+        fn.sum<bigint>('spend_nano').as('spend_nano'),
+        fn.sum<number>('requests').as('requests'),
+      ])
       .orderBy(sql.ref('spend_nano'), 'desc')
       .orderBy('name')
       .limit(limit)
@@ -144,9 +148,9 @@ export class SpendQueries {
   }
 
   /** Daily spend by model and user of one key or one user. */
-  async detailByDay(filter: DetailFilter): Promise<
-    { day: number; api_key: string; user_id: string; model: string; spend_nano: bigint }[]
-  > {
+  async detailByDay(
+    filter: DetailFilter,
+  ): Promise<{ day: number; api_key: string; user_id: string; model: string; spend_nano: bigint }[]> {
     return this.#detail(filter)
       .groupBy(['day', 'api_key', 'user_id', 'model'])
       .select(({ fn }) => ['day', 'api_key', 'user_id', 'model', fn.sum<bigint>('spend_nano').as('spend_nano')])

@@ -1,5 +1,13 @@
 import type { AuditTable, ChangeTable, SchemaVersionTable } from './tables/log-tables.ts';
 import type { KeyTable, RetiredKeyTable } from './tables/key-tables.ts';
+import type {
+  UsageDailyTable,
+  UsageDetailTable,
+  UsageEventTable,
+  UsageOpenTable,
+  UsageSegmentTable,
+  UsageTotalTable,
+} from './tables/usage-tables.ts';
 import type { TeamMemberTable, TeamTable, UserTable } from './tables/owner-tables.ts';
 
 /**
@@ -24,5 +32,11 @@ export interface Database {
   readonly users: UserTable;
   readonly audit_log: AuditTable;
   readonly changes: ChangeTable;
+  readonly usage_segments: UsageSegmentTable;
+  readonly usage_open: UsageOpenTable;
+  readonly usage_events: UsageEventTable;
+  readonly usage_daily: UsageDailyTable;
+  readonly usage_detail: UsageDetailTable;
+  readonly usage_totals: UsageTotalTable;
   readonly schema_versions: SchemaVersionTable;
 }

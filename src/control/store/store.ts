@@ -1,4 +1,6 @@
 import type { CompiledQuery, Kysely } from 'kysely';
+import type { UsageBackend } from '../ingest/usage-backend.ts';
+import { SpendQueries } from '../spend/spend-queries.ts';
 import { AuditRepository } from './audit-repository.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Database } from './database.ts';
@@ -22,6 +24,8 @@ export interface StoreBackend {
   /** Resolves when it can't be used any more and has to be opened again. */
   readonly lost: Promise<StoreError>;
   runBatch(statements: readonly BatchStatement[]): Promise<boolean>;
+  /** Of ingestion. */
+  readonly usage: UsageBackend;
   close(): Promise<void>;
 }
 
@@ -39,6 +43,9 @@ export class Store {
   readonly teams: TeamRepository;
   readonly users: UserRepository;
   readonly audit: AuditRepository;
+  /** Where the journal goes: `UsageIngester` is who calls it. */
+  readonly usage: UsageBackend;
+  readonly spend: SpendQueries;
   readonly #backend: StoreBackend;
 
   constructor(backend: StoreBackend) {
@@ -49,6 +56,8 @@ export class Store {
     this.keys = new KeyRepository(backend.db, this.changes);
     this.teams = new TeamRepository(backend.db, this.changes);
     this.users = new UserRepository(backend.db, this.changes);
+    this.usage = backend.usage;
+    this.spend = new SpendQueries(backend.db);
     this.audit = new AuditRepository(backend.db);
   }
 

@@ -39,8 +39,10 @@ async function createEvents(db: Kysely<Database>, types: ColumnTypes): Promise<v
   for (const name of USAGE_COLUMN_NAMES) {
     const declared = USAGE_COLUMNS[name];
     const isText = declared.startsWith('text');
-    table = table.addColumn(name, isText ? types.name : declared.startsWith('bigint') ? 'bigint' : 'integer', (column) =>
-      name === 'id' ? column.primaryKey().notNull() : declared.endsWith('?') ? column : column.notNull(),
+    table = table.addColumn(
+      name,
+      isText ? types.name : declared.startsWith('bigint') ? 'bigint' : 'integer',
+      (column) => (name === 'id' ? column.primaryKey().notNull() : declared.endsWith('?') ? column : column.notNull()),
     );
   }
   await table.execute();

@@ -1,5 +1,6 @@
 import { keysMigration } from './0001-keys.ts';
+import { usageMigration } from './0002-usage.ts';
 import type { Migration } from './migration.ts';
 
 /** All of them, in order. */
-export const MIGRATIONS: readonly Migration[] = [keysMigration];
+export const MIGRATIONS: readonly Migration[] = [keysMigration, usageMigration];

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { Kysely } from 'kysely';
+import { usageBackendOver } from '../../ingest/usage-calls.ts';
 import type { Database } from '../database.ts';
 import type { StoreBackend } from '../store.ts';
 import { StoreError } from '../store-error.ts';
@@ -46,6 +47,14 @@ export async function openSqlite(path: string): Promise<StoreBackend> {
         lock.release();
       }
     },
+    usage: usageBackendOver(async (call) => {
+      await lock.acquire();
+      try {
+        return await writer.usage(call);
+      } finally {
+        lock.release();
+      }
+    }),
     close: async () => {
       await reader.close();
       await writer.close();

@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
+import type { UsageCall } from '../../ingest/usage-calls.ts';
+import { UsageFileError } from '../../ingest/usage-file-error.ts';
 import { StoreError } from '../store-error.ts';
 import type {
+  SqliteQuery,
   SqliteReply,
   SqliteRequest,
   SqliteResult,
@@ -15,6 +18,8 @@ const CONSTRAINT_PRIMARY_KEY = 1555;
 const CONSTRAINT_UNIQUE = 2067;
 /** A query that is longer than this at the end is left behind; its thread ends with the process. */
 const CLOSE_TIMEOUT_MS = 3000;
+
+const MIXED_UP = 'the database thread has answered another question';
 
 interface Waiting {
   readonly resolve: (reply: SqliteReply) => void;
@@ -67,6 +72,15 @@ export class SqliteConnection {
     await this.#send('rollback', []);
   }
 
+  /** A call of ingestion. The caller holds the write lock. */
+  async usage(call: UsageCall): Promise<unknown> {
+    this.#lastId += 1;
+    const reply = await this.#ask({ id: this.#lastId, type: 'usage', call });
+    if (reply.type === 'usage') return reply.result;
+    if (reply.type === 'file-failed') throw new UsageFileError(reply.code, reply.message);
+    throw reply.type === 'failed' ? toStoreError(reply.message, reply.code) : new StoreError('failed', MIXED_UP);
+  }
+
   async close(): Promise<void> {
     if (this.#fault !== null) return;
     const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS);
@@ -77,16 +91,11 @@ export class SqliteConnection {
   }
 
   async #send(
-    type: SqliteRequest['type'],
+    type: SqliteQuery['type'],
     statements: readonly SqliteStatement[],
   ): Promise<readonly SqliteResult[] | null> {
-    if (this.#fault !== null) throw this.#fault;
     this.#lastId += 1;
-    const request: SqliteRequest = { id: this.#lastId, type, statements };
-    const reply = await new Promise<SqliteReply>((resolve, reject) => {
-      this.#waiting.set(request.id, { resolve, reject });
-      this.#worker.postMessage(request, []);
-    });
+    const reply = await this.#ask({ id: this.#lastId, type, statements });
     switch (reply.type) {
       case 'results':
         return reply.results;
@@ -94,9 +103,20 @@ export class SqliteConnection {
         return null;
       case 'failed':
         throw toStoreError(reply.message, reply.code);
+      case 'usage':
+      case 'file-failed':
+        throw new StoreError('failed', MIXED_UP);
       default:
         return reply satisfies never;
     }
+  }
+
+  async #ask(request: SqliteRequest): Promise<SqliteReply> {
+    if (this.#fault !== null) throw this.#fault;
+    return new Promise<SqliteReply>((resolve, reject) => {
+      this.#waiting.set(request.id, { resolve, reject });
+      this.#worker.postMessage(request, []);
+    });
   }
 
   #end(error: StoreError): void {

@@ -1,3 +1,5 @@
+import type { UsageCall } from '../../ingest/usage-calls.ts';
+
 /** One connection of the store is one thread: `writer`, or `reader` that can't write. */
 export type SqliteRole = 'writer' | 'reader';
 
@@ -14,11 +16,20 @@ export interface SqliteStatement {
 }
 
 /** `batch`: all statements in one transaction. `rollback`: of the transaction, if one is open. */
-export interface SqliteRequest {
+export interface SqliteQuery {
   readonly id: number;
   readonly type: 'statement' | 'batch' | 'rollback' | 'close';
   readonly statements: readonly SqliteStatement[];
 }
+
+/** A call of ingestion; its sender holds the write lock. */
+export interface SqliteUsageRequest {
+  readonly id: number;
+  readonly type: 'usage';
+  readonly call: UsageCall;
+}
+
+export type SqliteRequest = SqliteQuery | SqliteUsageRequest;
 
 export interface SqliteColumn {
   readonly name: string;
@@ -33,6 +44,9 @@ export interface SqliteResult {
 }
 
 export type SqliteReply =
+  | { readonly id: number; readonly type: 'usage'; readonly result: unknown }
+  /** A file that ingestion reads: the database is not at fault. */
+  | { readonly id: number; readonly type: 'file-failed'; readonly message: string; readonly code: string }
   | { readonly id: number; readonly type: 'results'; readonly results: readonly SqliteResult[] }
   /** A statement of the batch changed another number of rows than it had to: nothing was changed. */
   | { readonly id: number; readonly type: 'rolled-back' }

@@ -1,13 +1,17 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant } from '../../../base/invariant.ts';
+import type { SqliteUsage } from '../../ingest/sqlite-usage.ts';
+import { fileErrorCode } from '../../ingest/usage-file-error.ts';
 import type {
   SqliteColumn,
+  SqliteQuery,
   SqliteReply,
   SqliteRequest,
   SqliteResult,
   SqliteStatement,
   SqliteThreadData,
+  SqliteUsageRequest,
 } from './sqlite-messages.ts';
 
 /* Entry of a thread that holds one connection to SQLite: what blocks here blocks nothing else. */
@@ -25,7 +29,16 @@ const database = openDatabase();
 /** By SQL, least recently used first. */
 const prepared = new Map<string, { statement: StatementSync; columns: readonly SqliteColumn[] }>();
 
+/** Made by the first call. */
+let usage: SqliteUsage | null = null;
+
 port.on('message', (request: SqliteRequest) => {
+  if (request.type === 'usage') {
+    void answerUsage(request).then((reply) => {
+      port.postMessage(reply);
+    });
+    return;
+  }
   port.postMessage(answer(request));
   if (request.type === 'close') port.close();
 });
@@ -42,7 +55,7 @@ function openDatabase(): DatabaseSync {
   return opened;
 }
 
-function answer({ id, type, statements }: SqliteRequest): SqliteReply {
+function answer({ id, type, statements }: SqliteQuery): SqliteReply {
   try {
     switch (type) {
       case 'statement':
@@ -63,6 +76,21 @@ function answer({ id, type, statements }: SqliteRequest): SqliteReply {
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : 'unknown';
+    return { id, type: 'failed', message, code: codeOf(error) };
+  }
+}
+
+/** The modules are loaded by the first call: a reader, or a gateway without traffic, does without them. */
+async function answerUsage({ id, call }: SqliteUsageRequest): Promise<SqliteReply> {
+  try {
+    const { SqliteUsage: Usage } = await import('../../ingest/sqlite-usage.ts');
+    const { carryOut } = await import('../../ingest/usage-calls.ts');
+    usage ??= new Usage(database);
+    return { id, type: 'usage', result: carryOut(usage, call) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'unknown';
+    const code = fileErrorCode(error);
+    if (code !== null) return { id, type: 'file-failed', message, code };
     return { id, type: 'failed', message, code: codeOf(error) };
   }
 }
