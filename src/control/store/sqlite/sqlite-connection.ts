@@ -20,6 +20,8 @@ const CONSTRAINT_UNIQUE = 2067;
 const CLOSE_TIMEOUT_MS = 3000;
 
 const MIXED_UP = 'the database thread has answered another question';
+/** A result larger than this ends the thread; the store is opened again. */
+const MAX_HEAP_MB: Readonly<Record<SqliteRole, number>> = { reader: 256, writer: 512 };
 
 interface Waiting {
   readonly resolve: (reply: SqliteReply) => void;
@@ -40,7 +42,7 @@ export class SqliteConnection {
       name: `sqlite-${role}`,
       workerData,
       env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: MAX_HEAP_MB[role] },
     });
     this.#worker.on('message', (reply: SqliteReply) => {
       this.#waiting.get(reply.id)?.resolve(reply);

@@ -42,12 +42,19 @@ export class SqliteThreadDialect implements Dialect {
   }
 
   createAdapter(): DialectAdapter {
-    return new SqliteAdapter();
+    return new SqliteThreadAdapter();
   }
 
   // oxlint-disable-next-line typescript/no-explicit-any -- the interface has it
   createIntrospector(db: Kysely<any>): DatabaseIntrospector {
     return new SqliteIntrospector(db);
+  }
+}
+
+class SqliteThreadAdapter extends SqliteAdapter {
+  /** Without this Kysely would let one query at a time pass, and a slow report hold up every write. */
+  override get supportsMultipleConnections(): boolean {
+    return true;
   }
 }
 
