@@ -28,6 +28,8 @@ export interface CompiledPrice {
   readonly tiers: Readonly<Record<ServiceTier, RateLadder>>;
   /** The call as such costs, whatever was used: there is a price per request or per second. */
   readonly chargesCalls: boolean;
+  /** There is a price per second: the time of the call counts. */
+  readonly isTimed: boolean;
 }
 
 /**
@@ -57,10 +59,12 @@ export function compilePrice(price: Price): CompiledPrice {
     return own === undefined ? standard : compileLadder(price.prices, own);
   };
   const standard = compileLadder({}, price);
+  const isTimed = (price.prices.second ?? 0) > 0;
   return Object.freeze({
     standard,
     tiers: Object.freeze({ batch: tier('batch'), flex: tier('flex'), priority: tier('priority') }),
-    chargesCalls: (price.prices.request ?? 0) > 0 || (price.prices.second ?? 0) > 0,
+    chargesCalls: (price.prices.request ?? 0) > 0 || isTimed,
+    isTimed,
   });
 }
 

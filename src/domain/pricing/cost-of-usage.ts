@@ -40,14 +40,38 @@ export function costOfUsage(price: CompiledPrice, usage: TokenUsage, durationMs:
   const { details, inputTokens } = usage;
   const tier = details === undefined ? null : details.serviceTier;
   const rates = ratesFor(tier === null ? price.standard : price.tiers[tier], inputTokens);
+  if (details === undefined && !price.isTimed) {
+    const pico = plainCost(rates, usage);
+    if (pico < EXACT_BELOW) return toNano(pico);
+  }
   takeAmounts(usage);
-  if (rates[SECOND]! > 0) return exactCost(rates, durationMs);
+  if (price.isTimed) return exactCost(rates, durationMs);
   let pico = 0;
   for (let kind = 0; kind < amounts.length; kind += 1) pico += amounts[kind]! * rates[kind]!;
   // No term is negative, so a sum below 2⁵³ had no product and no partial sum above it: each of them was exact.
   if (pico >= EXACT_BELOW) return exactCost(rates, 0);
+  return toNano(pico);
+}
+
+/** Half up. */
+function toNano(pico: number): number {
   const rest = pico % PICO_PER_NANO;
   return (pico - rest) / PICO_PER_NANO + (rest * 2 >= PICO_PER_NANO ? 1 : 0);
+}
+
+/** Fast case: none of the rarer parts. A sum below 2⁵³ is exact, for the reason below. */
+function plainCost(rates: Rates, usage: TokenUsage): number {
+  const { cacheReadTokens, cacheWriteTokens, reasoningTokens } = usage;
+  const input = usage.inputTokens - cacheReadTokens - cacheWriteTokens;
+  const output = usage.outputTokens - reasoningTokens;
+  return (
+    Math.max(input, 0) * rates[INPUT]! +
+    Math.max(output, 0) * rates[OUTPUT]! +
+    cacheReadTokens * rates[CACHE_READ]! +
+    cacheWriteTokens * rates[CACHE_WRITE]! +
+    reasoningTokens * rates[REASONING]! +
+    rates[REQUEST]!
+  );
 }
 
 function ratesFor(ladder: RateLadder, inputTokens: number): Rates {

@@ -74,6 +74,31 @@ test('usage is known as soon as it is complete', () => {
   assert.deepEqual([early, usage?.inputTokens], [null, 1]);
 });
 
+test('the service tier that served goes with the usage, in whatever order and pieces they come', () => {
+  const usage = '"usage":{"prompt_tokens":1}';
+  const cases: readonly (readonly [members: string, tier: string | null | undefined])[] = [
+    [`${usage},"service_tier":"flex"`, 'flex'],
+    [`"service_tier":"priority",${usage}`, 'priority'],
+    [`${usage},"service_tier":"default"`, undefined],
+    [`${usage},"service_tier":"auto"`, undefined],
+    [`${usage},"service_tier":null`, undefined],
+    [`${usage},"service_tier":{"flex":1}`, undefined],
+    [`${usage},"service_tier":"${'flex'.repeat(100)}"`, undefined],
+    [`"service_tier":"flex",${usage},"service_tier":"default"`, undefined],
+  ];
+  for (const [members, tier] of cases) {
+    const bytes = asBytes(Buffer.from(`{"id":"a",${members}}`));
+    for (let cut = 0; cut < bytes.length; cut += 1) {
+      reader.reset('openai');
+      // Behind a piece lies what must not be read.
+      reader.push(asBytes(Buffer.concat([bytes.subarray(0, cut), Buffer.from('dd')])), 0, cut);
+      reader.push(bytes, cut, bytes.length);
+      reader.finish();
+      assert.equal(reader.usage?.details?.serviceTier, tier, `${members} cut at ${cut}`);
+    }
+  }
+});
+
 test('escaped names are names', () => {
   assert.deepEqual(read('{"us\\u0061ge":{"prompt_tokens":1},"mode\\u006c":"m"}'), {
     model: '"m"',

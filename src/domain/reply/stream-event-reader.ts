@@ -3,7 +3,8 @@ import { JsonKeyTable } from '../../base/json-key-table.ts';
 import { JsonObjectScanner } from '../../base/json-object-scanner.ts';
 import type { SseScanner } from '../../base/sse-scanner.ts';
 import type { UsageShape } from '../endpoints.ts';
-import { mergeUsageFields, readTokenUsage, type TokenUsage } from '../usage/token-usage.ts';
+import { type ServiceTier, serviceTierOf } from '../pricing/price.ts';
+import { mergeUsageFields, readTokenUsage, type TokenUsage, withServiceTier } from '../usage/token-usage.ts';
 import type { OversizeEventReader } from './oversize-event-reader.ts';
 import { parseJson, parseText } from './parse-json.ts';
 
@@ -22,7 +23,7 @@ export interface StreamReplyOptions {
 export type EventVerdict = 'keep' | 'drop' | 'splice';
 
 const EVENT_KEYS = new JsonKeyTable(
-  ['model', 'usage', 'choices', 'error', 'type', 'object', 'message', 'response'],
+  ['model', 'usage', 'choices', 'error', 'type', 'object', 'message', 'response', 'service_tier'],
   'lenient',
 );
 const MODEL = 0;
@@ -33,12 +34,14 @@ const TYPE = 4;
 const OBJECT = 5;
 const MESSAGE = 6;
 const RESPONSE = 7;
+const TIER = 8;
 
 /** Keys of the object inside a `message_start` or `response.…` event. */
-const NESTED_KEYS = new JsonKeyTable(['model', 'usage', 'id'], 'lenient');
+const NESTED_KEYS = new JsonKeyTable(['model', 'usage', 'id', 'service_tier'], 'lenient');
 const NESTED_MODEL = 0;
 const NESTED_USAGE = 1;
 const NESTED_ID = 2;
+const NESTED_TIER = 3;
 
 const MAX_USAGE_BYTES = 64 * 1024;
 const MAX_ID_BYTES = 1024;
@@ -90,6 +93,8 @@ export class StreamEventReader {
   #usage: TokenUsage | null;
   /** Source of the newest usage object, not parsed yet: some providers send one in every chunk. */
   #usageText: string | null;
+  /** Of the event with that usage. */
+  #tier: ServiceTier | null;
   /** Anthropic's usage comes in instalments. */
   #usageFields: unknown;
 
@@ -111,6 +116,7 @@ export class StreamEventReader {
     this.#dropsUsageOnly = false;
     this.#usage = null;
     this.#usageText = null;
+    this.#tier = null;
     this.#usageFields = null;
   }
 
@@ -129,13 +135,15 @@ export class StreamEventReader {
     this.#prefixLength = 0;
     this.#usage = null;
     this.#usageText = null;
+    this.#tier = null;
     this.#usageFields = null;
   }
 
   /** Of the newest usage object with counts. */
   get usage(): TokenUsage | null {
     if (this.#usageText !== null) {
-      this.#usage = readTokenUsage(parseJson(this.#usageText), this.shape);
+      const usage = readTokenUsage(parseJson(this.#usageText), this.shape);
+      this.#usage = usage === null || this.#tier === null ? usage : withServiceTier(usage, this.#tier);
       this.#usageText = null;
     }
     return this.#usage;
@@ -235,6 +243,7 @@ export class StreamEventReader {
     const usage = scanner.valueStart(USAGE);
     if (usage !== -1 && bytes[base + usage] === OPEN_BRACE) {
       this.#keepUsage(bytes, base + usage, base + scanner.valueEnd(USAGE));
+      this.#keepTier(bytes, base, scanner, TIER);
       if (this.#dropsUsageOnly && this.#hasEmptyChoices(bytes, base)) return 'drop';
     }
     return this.#spliceModel(bytes, base, scanner, MODEL);
@@ -296,6 +305,7 @@ export class StreamEventReader {
     const nestedUsage = nested.valueStart(NESTED_USAGE);
     if (nestedUsage !== -1 && bytes[nestedBase + nestedUsage] === OPEN_BRACE) {
       this.#keepUsage(bytes, nestedBase + nestedUsage, nestedBase + nested.valueEnd(NESTED_USAGE));
+      this.#keepTier(bytes, nestedBase, nested, NESTED_TIER);
     }
     this.#keepResponseId(bytes, nestedBase);
     return this.#spliceModel(bytes, nestedBase, nested, NESTED_MODEL);
@@ -357,6 +367,14 @@ export class StreamEventReader {
     if (end - start > MAX_USAGE_BYTES) return;
     const text = bytes.utf8Slice(start, end);
     if (text.includes('_tokens"')) this.#usageText = text; // an empty object must not make a count forgotten
+  }
+
+  #keepTier(bytes: Bytes, base: number, scanner: JsonObjectScanner, key: number): void {
+    const start = scanner.valueStart(key);
+    const end = scanner.valueEnd(key);
+    this.#tier = null;
+    if (start === -1 || end - start > MAX_TYPE_BYTES) return;
+    this.#tier = serviceTierOf(bytes.latin1Slice(base + start + 1, base + end - 1));
   }
 
   #mergeUsage(bytes: Bytes, start: number, end: number): void {

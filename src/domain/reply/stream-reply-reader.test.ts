@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import type { TokenUsage } from '../usage/token-usage.ts';
 import { asBytes, type Bytes } from '../../base/bytes.ts';
 import type { UsageShape } from '../endpoints.ts';
 import { MAX_EDITED_EVENT_BYTES, StreamReplyReader } from './stream-reply-reader.ts';
@@ -64,6 +65,10 @@ function read(text: string, options: Options = {}): Outcome {
   return expected;
 }
 
+function tierIn({ usage }: Outcome): unknown {
+  return (usage as TokenUsage | null)?.details?.serviceTier;
+}
+
 function fixture(name: string): string {
   return readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8');
 }
@@ -85,6 +90,15 @@ describe('OpenAI chat stream', () => {
   test('the top-level model of each event is replaced, and nothing else', () => {
     const text = source.replaceAll('"gpt-4o-2024-08-06"', '"my \\"model\\""');
     assert.deepEqual(read(source, { replyModel: 'my "model"' }), { text, ...rest });
+  });
+
+  test('the service tier of the usage is told', () => {
+    const tiered = (tier: string): string => chunk(`"service_tier":"${tier}","choices":[]`);
+    const usageOf = (tier: string): string =>
+      chunk(`"service_tier":"${tier}","choices":[],"usage":{"prompt_tokens":3}`);
+    const tierOf = (stream: string): unknown => tierIn(read(stream));
+    assert.equal(tierOf(`data: ${tiered('flex')}\n\ndata: ${usageOf('priority')}\n\ndata: [DONE]\n\n`), 'priority');
+    assert.equal(tierOf(`data: ${usageOf('default')}\n\ndata: [DONE]\n\n`), undefined);
   });
 
   test('a model that is called so already is left alone', () => {
@@ -339,6 +353,13 @@ describe('Responses stream', () => {
     assert.deepEqual(read(source, { shape }), { text: source, ...rest });
     const text = source.replaceAll('"gpt-4o-2024-08-06"', '"mine-4"');
     assert.deepEqual(read(source, { shape, replyModel: 'mine-4' }), { text, ...rest });
+  });
+
+  test('the service tier of the usage is told', () => {
+    const flex = source.replaceAll('"usage":{', '"service_tier":"flex","usage":{');
+    assert.notEqual(flex, source);
+    assert.equal(tierIn(read(flex, { shape })), 'flex');
+    assert.equal(tierIn(read(source, { shape })), undefined);
   });
 
   test('response.failed is an error and an end', () => {

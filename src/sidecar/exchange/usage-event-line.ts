@@ -16,7 +16,7 @@ export function usageEventLine(exchange: Exchange, durationMs: number): string {
   const tokens = isEstimate
     ? estimateUsage(exchange.body.length, exchange.streamReader!.eventCount, exchange.usage)
     : exchange.usage;
-  const costNano = exchange.costNano ?? replyCost(exchange, tokens);
+  const costNano = exchange.costNano ?? replyCost(exchange, tokens, exchange.status);
   const source = isEstimate ? 'estimated' : tokens === null ? 'none' : 'reported';
   return (
     `{"v":${USAGE_EVENT_FORMAT},"id":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +

@@ -9,9 +9,13 @@ import type { AnswerFraming, Exchange } from '../exchange/exchange.ts';
 import { controlHeaders, gatewayHeaders, providerHeaders } from './answer-headers.ts';
 import { EncodedReplyCopy } from './encoded-reply-copy.ts';
 import { mediaType } from './media-type.ts';
+import { costLine, isPriced } from './reply-cost.ts';
 
 /** Before commit at most this much of a reply is held together: it may still turn out to be worth another attempt. */
 const MAX_HELD_BYTES = 64 * 1024;
+
+/** A JSON answer whose head tells its cost is held until it is whole, up to this much. */
+const MAX_PRICED_BYTES = 256 * 1024;
 
 type RelayMode =
   /** A JSON object: usage is read, `model` may be replaced. */
@@ -39,9 +43,12 @@ export class ReplyRelay {
   readonly #events: StreamReplyReader | null;
   /** JSON source of the model name the client asked for, or null to leave the reply's. */
   readonly #replyModel: Bytes | null;
+  readonly #maxHeldBytes: number;
   #held: Bytes[] = [];
   #heldBytes = 0;
   #hasNotedResponse = false;
+  /** What is held beyond the usual stands in the budget of bytes in flight. */
+  #isCharged = false;
   /** Offset in the reply's body of the first byte held. */
   #heldFrom = 0;
 
@@ -61,6 +68,7 @@ export class ReplyRelay {
     this.#replyModel = replyModel(exchange);
     this.#json = this.mode === 'json' ? exchange.connection.replies.json() : null;
     this.#events = this.mode === 'events' ? exchange.connection.replies.stream() : null;
+    this.#maxHeldBytes = this.#json !== null && isPriced(exchange.deployment) ? MAX_PRICED_BYTES : MAX_HELD_BYTES;
     exchange.streamReader = this.#events;
     this.#json?.reset(shape ?? 'none');
     this.#events?.reset({
@@ -138,7 +146,8 @@ export class ReplyRelay {
     }
     // Fast case: the whole reply is at hand and leaves in one write.
     const parts = this.#take(true);
-    const headers = this.#providerHeaders + gatewayHeaders(exchange);
+    const cost = this.#json === null ? '' : costLine(exchange, this.status);
+    const headers = this.#providerHeaders + gatewayHeaders(exchange) + cost;
     if (this.#bodiless) {
       const length = this.#contentLength === -1 ? '' : `content-length: ${this.#contentLength}\r\n`;
       exchange.answerBodiless(this.status, headers + length);
@@ -153,10 +162,11 @@ export class ReplyRelay {
   }
 
   #mustHold(): boolean {
-    if (this.#heldBytes >= MAX_HELD_BYTES) return false;
+    if (this.#heldBytes >= this.#maxHeldBytes) return false;
+    if (this.#heldBytes > MAX_HELD_BYTES && !this.#isCharged) this.#charge();
     switch (this.mode) {
       case 'json':
-        return this.#contentLength <= MAX_HELD_BYTES;
+        return this.#contentLength <= this.#maxHeldBytes;
       case 'events':
         return this.#events!.firstEvent === 'none';
       case 'raw':
@@ -165,6 +175,11 @@ export class ReplyRelay {
       default:
         return this.mode satisfies never;
     }
+  }
+
+  #charge(): void {
+    this.#isCharged = true;
+    this.#exchange.body.chargeCopy(MAX_PRICED_BYTES - MAX_HELD_BYTES);
   }
 
   #commit(): boolean {
