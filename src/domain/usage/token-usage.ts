@@ -46,6 +46,12 @@ export const NO_DETAILS: UsageDetails = Object.freeze({
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** Any of these, and the object is a `usage` of that shape. */
+const OPENAI_COUNTS = ['prompt_tokens', 'completion_tokens', 'total_tokens'] as const;
+const RESPONSES_COUNTS = ['input_tokens', 'output_tokens'] as const;
+const ANTHROPIC_COUNTS = [...RESPONSES_COUNTS, 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const;
+const PERPLEXITY_COUNTS = ['citation_tokens', 'num_search_queries'] as const;
+
 /**
  * Reads a parsed `usage` object. Whatever a provider sends, this never throws: a count that isn't a number ≥ 0 is 0.
  *
@@ -89,7 +95,7 @@ export function mergeUsageFields(earlier: unknown, later: unknown): unknown {
  * `completion_tokens`. DeepSeek puts cache hits beside them; embedders and rerankers may send `total_tokens` alone.
  */
 function readOpenai(fields: Fields): TokenUsage | null {
-  if (!hasAny(fields, 'prompt_tokens', 'completion_tokens', 'total_tokens')) return readResponsesCounts(fields);
+  if (!hasAny(fields, OPENAI_COUNTS)) return readResponsesCounts(fields);
   const prompt = fieldsOf(fields['prompt_tokens_details']);
   const completion = fieldsOf(fields['completion_tokens_details']);
   const reasoningTokens = count(completion, 'reasoning_tokens');
@@ -105,8 +111,9 @@ function readOpenai(fields: Fields): TokenUsage | null {
     cacheWriteTokens: count(prompt, 'cache_write_tokens'),
     reasoningTokens,
   };
-  const isPerplexity = hasAny(fields, 'citation_tokens', 'num_search_queries');
-  if (prompt === null && completion === null && !isPerplexity) return usage;
+  const isPerplexity = hasAny(fields, PERPLEXITY_COUNTS);
+  // Nearly always: the details are there, and say that there was neither sound nor image.
+  if (!isPerplexity && !hasMedia(prompt) && !hasMedia(completion)) return usage;
   return withDetails(isPerplexity ? withPerplexity(usage, fields) : usage, {
     ...mediaTokens(prompt, completion),
     citationTokens: count(fields, 'citation_tokens'),
@@ -122,11 +129,11 @@ function withPerplexity(usage: TokenUsage, fields: Fields): TokenUsage {
 }
 
 function readResponses(fields: Fields): TokenUsage | null {
-  return hasAny(fields, 'input_tokens', 'output_tokens') ? readResponsesCounts(fields) : readOpenai(fields);
+  return hasAny(fields, RESPONSES_COUNTS) ? readResponsesCounts(fields) : readOpenai(fields);
 }
 
 function readResponsesCounts(fields: Fields): TokenUsage | null {
-  if (!hasAny(fields, 'input_tokens', 'output_tokens')) return null;
+  if (!hasAny(fields, RESPONSES_COUNTS)) return null;
   const input = fieldsOf(fields['input_tokens_details']);
   const output = fieldsOf(fields['output_tokens_details']);
   const usage = {
@@ -136,7 +143,12 @@ function readResponsesCounts(fields: Fields): TokenUsage | null {
     cacheWriteTokens: count(input, 'cache_write_tokens'),
     reasoningTokens: count(output, 'reasoning_tokens'),
   };
+  if (!hasMedia(input) && !hasMedia(output)) return usage;
   return withDetails(usage, mediaTokens(input, output));
+}
+
+function hasMedia(details: Fields | null): boolean {
+  return details !== null && (count(details, 'audio_tokens') > 0 || count(details, 'image_tokens') > 0);
 }
 
 function mediaTokens(input: Fields | null, output: Fields | null): Partial<UsageDetails> {
@@ -150,8 +162,7 @@ function mediaTokens(input: Fields | null, output: Fields | null): Partial<Usage
 
 /** Cache reads and writes are counted beside `input_tokens`. */
 function readAnthropic(fields: Fields): TokenUsage | null {
-  const names = ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const;
-  if (!hasAny(fields, ...names)) return null;
+  if (!hasAny(fields, ANTHROPIC_COUNTS)) return null;
   const cacheReadTokens = count(fields, 'cache_read_input_tokens');
   const split = fieldsOf(fields['cache_creation']);
   const cacheWriteTokens =
@@ -185,8 +196,9 @@ function fieldsOf(value: unknown): Fields | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
 }
 
-function hasAny(fields: Fields, ...names: readonly string[]): boolean {
-  return names.some((name) => typeof fields[name] === 'number');
+function hasAny(fields: Fields, names: readonly string[]): boolean {
+  for (let index = 0; index < names.length; index += 1) if (typeof fields[names[index]!] === 'number') return true;
+  return false;
 }
 
 function count(fields: Fields | null, name: string): number {

@@ -112,7 +112,9 @@ export class ReplyRelay {
     }
     this.#json?.push(chunk, start, end);
     this.#encoded?.push(chunk, start, end);
-    this.#held.push(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+    const piece = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+    if (this.#heldBytes === 0) this.#held = [piece];
+    else this.#held.push(piece);
     this.#heldBytes += end - start;
   }
 
