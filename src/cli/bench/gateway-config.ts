@@ -13,7 +13,7 @@ export interface GatewayConfig {
 /** Limits that are there, are kept count of, and are never reached. */
 const LIMITS = 'rpm_limit: 2000000000, tpm_limit: 2000000000, max_parallel_requests: 1000000';
 
-/** A configuration with everything on: virtual keys with limits, owners and a model list; usage; journal; metrics. */
+/** A configuration with everything on: virtual keys with limits, owners and a model list; usage; cost; journal; metrics. */
 export function gatewayConfig(options: {
   readonly mockPort: number;
   /** The mock speaks TLS, with a certificate that nobody vouches for. */
@@ -37,6 +37,8 @@ export function gatewayConfig(options: {
     `      api_base: ${options.isTls ? 'https' : 'http'}://127.0.0.1:${options.mockPort}/v1`,
     ...(options.isTls ? ['      ssl_verify: false'] : []),
     '      api_key: sk-upstream-of-the-bench',
+    '      input_cost_per_token: 0.00000015',
+    '      output_cost_per_token: 0.0000006',
     'general_settings:',
     `  master_key: sk-${randomBytes(24).toString('base64url')}`,
     'slipstream:',
