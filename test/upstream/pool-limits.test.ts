@@ -292,10 +292,10 @@ describe('upstream pools: by origin, outliving snapshots', () => {
       const pool = pools.poolFor(spec);
       const [a, b] = await Promise.all([exchange(pool), exchange(pool)]);
       b.release(null);
-      pools.retain([]);
+      pools.retain(new Set());
       assert.deepEqual([pool.stats().idle, pool.stats().busy], [0, 1]);
       assert.equal(pools.poolFor(structuredClone(spec)), pool, 'still there, for its limit counts');
-      pools.retain([]);
+      pools.retain(new Set());
       a.write('ping');
       a.release(null);
       assert.deepEqual([pool.stats().idle, pool.stats().busy], [0, 0]);
@@ -310,11 +310,11 @@ describe('upstream pools: by origin, outliving snapshots', () => {
     const spec = origin({ port: peer.port });
     const pool = pools.poolFor(spec);
     const a = await exchange(pool);
-    pools.retain([]);
-    pools.retain([structuredClone(spec)]);
+    pools.retain(new Set());
+    pools.retain(new Set([pools.poolFor(structuredClone(spec))]));
     a.release(null);
     assert.equal(pool.stats().idle, 1);
-    pools.retain([structuredClone(spec)]);
+    pools.retain(new Set([pools.poolFor(structuredClone(spec))]));
     assert.equal(pool.acquire(new RecordingOwner(), performance.now()), a);
   });
 
@@ -322,7 +322,7 @@ describe('upstream pools: by origin, outliving snapshots', () => {
     const peer = await startPeer(test);
     const pools = startPools(test, { poolWaitMs: 100 });
     const pool = pools.poolFor(origin({ port: peer.port, maxConnections: 1 }));
-    pools.retain([]);
+    pools.retain(new Set());
     assert.equal(pools.stats().length, 0);
     const connection = await exchange(pool);
     const owner = queue(pool);

@@ -20,8 +20,6 @@ export class UpstreamPools implements UpstreamPoolHome {
   readonly slab: ReadSlab;
   #options: UpstreamPoolsOptions;
   readonly #byKey: Map<string, UpstreamPool>;
-  /** Keys of specs seen, so that asking again for the same object costs no hash. */
-  readonly #keys: WeakMap<OriginSpec, string>;
   /** Those that need a tick: not empty. Also pools that vanished from `#byKey`, while an old request uses them. */
   readonly #active: Set<UpstreamPool>;
   #isClosed: boolean;
@@ -31,7 +29,6 @@ export class UpstreamPools implements UpstreamPoolHome {
     this.slab = new ReadSlab();
     this.#options = options;
     this.#byKey = new Map();
-    this.#keys = new WeakMap();
     this.#active = new Set();
     this.#isClosed = false;
   }
@@ -42,11 +39,7 @@ export class UpstreamPools implements UpstreamPoolHome {
 
   /** The same pool for equal specs. */
   poolFor(origin: OriginSpec): UpstreamPool {
-    let key = this.#keys.get(origin);
-    if (key === undefined) {
-      key = originKey(origin);
-      this.#keys.set(origin, key);
-    }
+    const key = originKey(origin);
     let pool = this.#byKey.get(key);
     if (pool === undefined) {
       pool = new UpstreamPool(key, origin, this);
@@ -63,12 +56,10 @@ export class UpstreamPools implements UpstreamPoolHome {
   }
 
   /**
-   * Says which origins the current snapshot names. Pools of others close what is idle, finish what is in use, and
-   * vanish.
+   * Says which pools the current snapshot uses: those that `poolFor` answered for its origins. The others close what is
+   * idle, finish what is in use, and vanish.
    */
-  retain(origins: Iterable<OriginSpec>): void {
-    const named = new Set<UpstreamPool>();
-    for (const origin of origins) named.add(this.poolFor(origin));
+  retain(named: ReadonlySet<UpstreamPool>): void {
     for (const pool of this.#byKey.values()) {
       if (named.has(pool)) continue;
       pool.retire();

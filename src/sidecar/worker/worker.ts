@@ -88,7 +88,6 @@ export class Worker implements WorkerContext {
   readonly #logger: Logger;
   readonly #journalWatch: JournalWatch;
   readonly #pools: UpstreamPools;
-  readonly #adminOrigin: ReturnType<typeof adminOrigin>;
   readonly #connections = new Set<DownstreamConnection>();
   readonly #arrivals: Arrivals;
   readonly #ticker: NodeJS.Timeout;
@@ -126,8 +125,7 @@ export class Worker implements WorkerContext {
     this.budget = new MemoryBudget(options.shared.memoryBudget, options.shared.workerIndex);
     this.#pools = new UpstreamPools(poolOptions(null));
     this.slab = this.#pools.slab;
-    this.#adminOrigin = adminOrigin(options.adminSocketPath);
-    this.adminPool = this.#pools.poolFor(this.#adminOrigin);
+    this.adminPool = this.#pools.poolFor(adminOrigin(options.adminSocketPath));
     this.#onGone = (connection) => {
       this.#connections.delete(connection);
       this.metrics.connections.add(-1);
@@ -179,7 +177,9 @@ export class Worker implements WorkerContext {
     this.snapshot = compiled;
     this.admission.configure(snapshot.settings);
     this.budget.configure(snapshot.settings.limits.maxInFlightBytes);
-    this.#pools.retain([this.#adminOrigin, ...snapshot.deployments.map((deployment) => deployment.origin)]);
+    const named = new Set([this.adminPool]);
+    for (const { pool } of compiled.deployments.values()) named.add(pool);
+    this.#pools.retain(named);
     return performance.now() - startMs;
   }
 
