@@ -5,6 +5,7 @@ import { renderCli } from './docs/render-cli.ts';
 import { renderConfig } from './docs/render-config.ts';
 import { renderErrors } from './docs/render-errors.ts';
 import { renderHttp1 } from './docs/render-http1.ts';
+import { renderOpenApi } from './docs/render-openapi.ts';
 import { renderTimeouts } from './docs/render-timeouts.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -14,6 +15,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/config.md': renderConfig,
   'docs/errors.md': renderErrors,
   'docs/http1.md': renderHttp1,
+  'docs/openapi.json': renderOpenApi,
   'docs/timeouts.md': renderTimeouts,
 };
 

@@ -22,6 +22,8 @@ export interface ControlChildOptions {
   readonly adminSocketPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly threads: number | null;
+  readonly adminHost: string | null;
+  readonly adminPort: number | null;
   /** Report host, port and `sidecar` of the configuration before anything else is done. */
   readonly reportsSettings: boolean;
   readonly log: LogSettings;

@@ -75,6 +75,18 @@ const ADMIN_SOCKET: FlagSpec = {
   env: ['SLIPSTREAM_ADMIN_SOCKET'],
   byDefault: 'sockets/admin.sock in the data directory',
 };
+const ADMIN_HOST: FlagSpec = {
+  value: 'ADDRESS',
+  help: 'Address of the management API, where it has one of its own',
+  env: ['SLIPSTREAM_ADMIN_HOST'],
+  byDefault: '127.0.0.1',
+};
+const ADMIN_PORT: FlagSpec = {
+  value: 'PORT',
+  help: 'Port for the management API alone, which the public port then no longer serves; 0 takes any free one',
+  env: ['SLIPSTREAM_ADMIN_PORT'],
+  byDefault: 'none: the public port serves it',
+};
 /** Set by the supervisor on the processes it starts. */
 const CHILD: FlagSpec = { help: 'This is the process that does the work', hidden: true };
 
@@ -96,6 +108,8 @@ export const START_COMMAND: CommandSpec = {
     'tls-key': TLS_KEY,
     'data-dir': DATA_DIR,
     threads: THREADS,
+    'admin-host': ADMIN_HOST,
+    'admin-port': ADMIN_PORT,
     'no-sidecar': {
       help: 'Run everything in one process',
       env: ['SLIPSTREAM_SIDECAR=off'],
@@ -121,6 +135,8 @@ export const CONTROL_COMMAND: CommandSpec = {
     config: CONFIG,
     'data-dir': DATA_DIR,
     threads: THREADS,
+    'admin-host': ADMIN_HOST,
+    'admin-port': ADMIN_PORT,
     'control-socket': CONTROL_SOCKET,
     'admin-socket': ADMIN_SOCKET,
     log: LOG,
@@ -192,6 +208,37 @@ export const JOURNAL_COMMAND: CommandSpec = {
   ],
 };
 
+export const KEYS_COMMAND: CommandSpec = {
+  name: 'keys',
+  summary: 'Create, list and revoke virtual keys of a running gateway',
+  operands: 'create | list | revoke KEY',
+  maxOperands: 2,
+  flags: {
+    alias: { value: 'NAME', help: 'Name of the key; for list, a part of it' },
+    team: { value: 'ID', help: 'Team it belongs to' },
+    user: { value: 'ID', help: 'User it belongs to' },
+    models: { value: 'NAMES', help: 'Models it may use, with commas between', byDefault: 'all' },
+    duration: { value: 'TIME', help: 'How long it is valid: 30s, 15m, 24h, 30d, 1w, 1mo', byDefault: 'for ever' },
+    'max-budget': { value: 'USD', help: 'What may be spent with it, in US dollars', byDefault: 'no limit' },
+    'rpm-limit': { value: 'N', help: 'Requests per minute', byDefault: 'no limit' },
+    'tpm-limit': { value: 'N', help: 'Tokens per minute', byDefault: 'no limit' },
+    json: { help: 'Print what the management API answers' },
+    url: {
+      value: 'URL',
+      help: 'Address of the gateway, or of its management API',
+      env: ['SLIPSTREAM_URL'],
+      byDefault: 'the socket in the data directory',
+    },
+    config: { ...CONFIG, help: 'Configuration of the gateway, to read the master key from' },
+    'data-dir': DATA_DIR,
+    'admin-socket': ADMIN_SOCKET,
+  },
+  notes: [
+    'KEY is a key, its hash or its alias. The key that create prints is shown this once: only its hash is stored.',
+    'The master key is taken from SLIPSTREAM_MASTER_KEY, LITELLM_MASTER_KEY, the configuration, or the demo.',
+  ],
+};
+
 /** In the order of the help. `mock` and `bench` bring their own tables. */
 export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   start: START_COMMAND.summary,
@@ -199,6 +246,7 @@ export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   sidecar: SIDECAR_COMMAND.summary,
   upgrade: UPGRADE_COMMAND.summary,
   check: CHECK_COMMAND.summary,
+  keys: KEYS_COMMAND.summary,
   journal: JOURNAL_COMMAND.summary,
   mock: 'Start a mock provider that speaks the protocols of OpenAI and Anthropic',
   bench: 'Measure what the gateway adds to a request',

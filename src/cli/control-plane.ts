@@ -14,7 +14,7 @@ export async function startControlPlane(
   options: Omit<ControlChildOptions, 'reportsSettings' | 'log'>,
   logger: Logger,
 ): Promise<RunningControlPlane> {
-  const { threads, ...paths } = options;
+  const { threads, adminHost, adminPort, ...paths } = options;
   const loading = import('../control/control-main.ts');
   const mock = options.configPath === null ? await startDemoMock() : null;
   const { runControl } = await loading;
@@ -22,7 +22,7 @@ export async function startControlPlane(
   let control: RunningControl;
   try {
     const demo = mock === null ? null : { mockUrl: mock.url };
-    control = await runControl({ ...paths, demo, overrides: { threads }, logger });
+    control = await runControl({ ...paths, demo, overrides: { threads, adminHost, adminPort }, logger });
   } catch (error) {
     await mock?.close();
     throw error;

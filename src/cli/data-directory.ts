@@ -42,6 +42,11 @@ export function commandSocketPaths(path: string): readonly string[] {
   return [CONTROL_ONLY_SOCKET, SERVICE_SOCKET].map((name) => join(sockets, name));
 }
 
+/** Where the control plane of a running gateway serves the admin API, if there is a data directory. */
+export function adminSocketPath(path: string): string | null {
+  return existsSync(path) ? join(makeSocketDirectory(realpathSync(path)), 'admin.sock') : null;
+}
+
 /**
  * Makes the data directory and its folder for sockets, both for this user only, and takes the lock of each plane.
  *

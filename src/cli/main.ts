@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, (argv: string[]) => Promise<number | nul
   sidecar: async (argv) => (await import('./start-command.ts')).sidecarCommand(argv),
   upgrade: async (argv) => (await import('./upgrade-command.ts')).upgradeCommand(argv),
   check: async (argv) => (await import('./check-command.ts')).checkCommand(argv),
+  keys: async (argv) => (await import('./keys/keys-command.ts')).keysCommand(argv),
   journal: async (argv) => (await import('./journal/journal-command.ts')).journalCommand(argv),
   // These two set the exit code themselves.
   mock: async (argv) => {

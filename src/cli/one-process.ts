@@ -80,7 +80,7 @@ interface Planes {
 
 async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof createLogger>): Promise<Planes> {
   const { settings, directory } = options;
-  const { configPath, env } = settings;
+  const { configPath, env, adminHost, adminPort } = settings;
   const paths = {
     dataDirectory: directory.path,
     controlSocketPath: directory.controlSocketPath,
@@ -94,7 +94,10 @@ async function startPlanes(options: OneProcessOptions, logger: ReturnType<typeof
   const threads = settings.threads ?? configured?.threads ?? 1;
   const loading = import('../sidecar/sidecar-main.ts');
   try {
-    const control = await startControlPlane({ ...paths, configPath, env, threads }, logger.child({ plane: 'control' }));
+    const control = await startControlPlane(
+      { ...paths, configPath, env, threads, adminHost, adminPort },
+      logger.child({ plane: 'control' }),
+    );
     const { runSidecar } = await loading;
     keepCompiledModules();
     const version = readProductVersion();

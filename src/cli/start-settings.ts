@@ -27,6 +27,9 @@ export interface StartSettings {
   readonly sidecar: boolean | null;
   readonly controlSocketPath: string | null;
   readonly adminSocketPath: string | null;
+  /** Of the management API alone; a null port: it has no address of its own, or the configuration says. */
+  readonly adminHost: string | null;
+  readonly adminPort: number | null;
   readonly log: LogSettings;
   readonly env: Environment;
 }
@@ -74,6 +77,8 @@ export function resolveStartSettings(
     sidecar: sidecarSetting(command, parsed, env),
     controlSocketPath: path('control-socket'),
     adminSocketPath: path('admin-socket'),
+    adminHost: given('admin-host')?.text ?? null,
+    adminPort: integer('admin-port', 0, 65_535),
     log: { level: logLevel(command, parsed, given), format: logFormat(command, given) },
     env,
   };
@@ -157,12 +162,12 @@ function logFormat(command: CommandSpec, given: (flag: string) => Given | null):
   return process.stderr.isTTY ? 'pretty' : 'json';
 }
 
-/**
- * In a Kubernetes namespace with a service named `slipstream`, every container is given SLIPSTREAM_PORT with a URL like
- * `tcp://10.0.0.1:4000`. That is not meant for us.
- */
+/** What services named `slipstream` and `slipstream-admin` give every container of their Kubernetes namespace. */
+const SERVICE_LINKS = ['SLIPSTREAM_PORT', 'SLIPSTREAM_ADMIN_PORT'];
+
+/** A service link is a URL like `tcp://10.0.0.1:4000`: not meant for us. */
 export function withoutServiceLinks(env: Environment): Environment {
-  if (env['SLIPSTREAM_PORT']?.startsWith('tcp://') !== true) return env;
-  const { SLIPSTREAM_PORT: _, ...rest } = env;
-  return rest;
+  const links = SERVICE_LINKS.filter((name) => env[name]?.startsWith('tcp://'));
+  if (links.length === 0) return env;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !links.includes(name)));
 }

@@ -170,9 +170,12 @@ class Supervisor {
       const listeners = this.#listeners.map(({ spec }) => spec);
       return { type: 'start-sidecar', options: { ...paths, listeners, awaitsTakeOver: !serves, log: settings.log } };
     }
-    const { configPath, env, threads, log } = settings;
+    const { configPath, env, threads, adminHost, adminPort, log } = settings;
     const reportsSettings = awaitsConfiguration && this.#listeners.length === 0;
-    return { type: 'start-control', options: { ...paths, configPath, env, threads, reportsSettings, log } };
+    return {
+      type: 'start-control',
+      options: { ...paths, configPath, env, threads, adminHost, adminPort, reportsSettings, log },
+    };
   }
 
   #onMessage(name: ChildName, message: FromChild): void {

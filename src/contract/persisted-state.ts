@@ -1,7 +1,7 @@
 import type { Snapshot } from './snapshot.ts';
 
 /** Raised when a field changes meaning. */
-export const PERSISTED_STATE_FORMAT = 1;
+export const PERSISTED_STATE_FORMAT = 2;
 
 /**
  * What the control plane leaves in the data directory, sealed (src/runtime/sealed-file.ts), before it sends it: enough

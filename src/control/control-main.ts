@@ -1,6 +1,8 @@
-import type { KeyRecord } from '../contract/key-record.ts';
+import type { KeyRecord, RetiredKey } from '../contract/key-record.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { AdminApi, type AdminState } from './admin/admin-api.ts';
+import { AdminApi } from './admin/admin-api.ts';
+import type { AdminServices, AdminState } from './admin/admin-services.ts';
+import { ADMIN_ENDPOINTS } from './admin/endpoints.ts';
 import { apiBaseOf } from './admin/model-info.ts';
 import { type CompiledConfig, compileConfig } from './config/compile-config.ts';
 import { type ConfigSource, type Environment, loadConfigSource, type SourceFile } from './config/config-source.ts';
@@ -11,9 +13,12 @@ import { ConfigWatcher } from './config-watcher.ts';
 import { ControlServer, type Publication } from './control-server.ts';
 import { CostMapDownload } from './pricing/cost-map-download.ts';
 import { demoConfigSource, loadOrCreateDemoKey } from './demo-config.ts';
+import { KeyBook } from './keys/key-book.ts';
+import { foldAllKeys } from './keys/stored-keys.ts';
 import { readProductVersion } from './product-version.ts';
 import { type SavedState, StateStore } from './state-store.ts';
 import { StoreKeeper } from './store/store-keeper.ts';
+import { untilOpened } from './store/until-opened.ts';
 import { clearSocketPath } from './unix-socket.ts';
 
 export interface ControlOptions {
@@ -26,7 +31,11 @@ export interface ControlOptions {
   readonly adminSocketPath: string;
   readonly env: Environment;
   /** From the command line; null where it says nothing. */
-  readonly overrides: { readonly threads: number | null };
+  readonly overrides: {
+    readonly threads: number | null;
+    readonly adminHost: string | null;
+    readonly adminPort: number | null;
+  };
   readonly logger: Logger;
 }
 
@@ -39,7 +48,16 @@ export interface RunningControl {
 }
 
 /** Settings that only a new start can change. */
-const START_ONLY = ['sidecar', 'host', 'port', 'threads', 'database_connections', 'database_connection_timeout'];
+const START_ONLY = [
+  'sidecar',
+  'host',
+  'port',
+  'threads',
+  'database_connections',
+  'database_connection_timeout',
+  'admin.host',
+  'admin.port',
+];
 
 /**
  * Runs the control plane in this process: reads the configuration, tells the sidecars, serves the admin API, watches
@@ -77,10 +95,14 @@ class ControlPlane implements RunningControl {
   readonly #watcher = new ConfigWatcher(() => void this.reload());
   readonly #costMap: CostMapDownload;
   readonly #admin: AdminApi;
+  /** Where the management API has an address of its own. */
+  readonly #adminApart: AdminApi | null;
   readonly #database: StoreKeeper;
+  readonly #book: KeyBook;
   #loaded: Loaded;
   #saved: SavedState;
-  #keys: ReadonlyMap<string, KeyRecord>;
+  /** By the hash they are called with. */
+  #keys: ReadonlyMap<string, KeyRecord> = new Map();
   #server: ControlServer;
   #lastReload: ReloadOutcome | null = null;
   /** Reloads run one after another, in the order asked for. */
@@ -91,9 +113,14 @@ class ControlPlane implements RunningControl {
   constructor(options: ControlOptions) {
     this.#options = options;
     this.#logger = options.logger;
-    const threads = options.overrides.threads;
+    const { threads, adminHost, adminPort } = options.overrides;
     const demoKey = options.configPath === null ? loadOrCreateDemoKey(options.dataDirectory) : null;
-    this.#flags = { threads: threads === null ? null : String(threads), master_key: demoKey };
+    this.#flags = {
+      threads: threads === null ? null : String(threads),
+      master_key: demoKey,
+      'admin.host': adminHost,
+      'admin.port': adminPort === null ? null : String(adminPort),
+    };
     this.#costMap = new CostMapDownload({
       dataDirectory: options.dataDirectory,
       logger: options.logger,
@@ -102,14 +129,17 @@ class ControlPlane implements RunningControl {
     this.#loaded = this.#load();
     this.#store = new StateStore(options.dataDirectory);
     if (this.#store.fault !== null) this.#logger.warn('the last state is not used', { reason: this.#store.fault });
-    this.#saved = this.#store.save(this.#loaded.config.snapshot, this.#loaded.config.keys);
-    this.#keys = byHash(this.#loaded.config.keys);
     this.#database = new StoreKeeper(
       { dataDirectory: options.dataDirectory, ...this.#loaded.config.database },
       this.#logger,
     );
+    this.#book = new KeyBook(this.#database, () => this.#publishKeys(), this.#logger);
+    this.#saved = this.#save(this.#loaded);
     this.#server = new ControlServer(this.#publication(), this.#version, this.#logger);
-    this.#admin = new AdminApi(() => this.#adminState(), this.#logger);
+    const isApart = this.#loaded.config.admin.port !== null;
+    const api = { services: this.#adminServices(), logger: this.#logger };
+    this.#admin = new AdminApi({ ...api, endpoints: isApart ? [] : ADMIN_ENDPOINTS, isApart: false });
+    this.#adminApart = isApart ? new AdminApi({ ...api, endpoints: ADMIN_ENDPOINTS, isApart }) : null;
   }
 
   async start(): Promise<void> {
@@ -117,7 +147,8 @@ class ControlPlane implements RunningControl {
     for (const warning of warnings) this.#logger.warn(warning);
     try {
       await this.#server.listen(this.#options.controlSocketPath);
-      await this.#admin.listen(this.#options.adminSocketPath);
+      await this.#admin.listenOnSocket(this.#options.adminSocketPath);
+      await this.#listenApart();
     } catch (error) {
       await this.stop();
       throw error;
@@ -151,6 +182,8 @@ class ControlPlane implements RunningControl {
     this.#costMap.close();
     await this.#queue;
     await this.#admin.close();
+    await this.#adminApart?.close();
+    this.#book.close();
     await this.#server.close();
     await this.#database.stop();
   }
@@ -170,7 +203,7 @@ class ControlPlane implements RunningControl {
 
   #apply(next: Loaded): void {
     const previous = this.#loaded;
-    const saved = this.#store.save(next.config.snapshot, next.config.keys);
+    const saved = this.#save(next);
     this.#loaded = next;
     this.#saved = saved;
     this.#costMap.follow(costMapAddress(next));
@@ -178,7 +211,6 @@ class ControlPlane implements RunningControl {
       this.#logger.info('configuration read again: nothing has changed');
       return;
     }
-    this.#keys = byHash(next.config.keys);
     this.#server.publish(this.#publication(), { keys: saved.keysChanged, snapshot: saved.snapshotChanged });
     for (const warning of next.warnings) this.#logger.warn(warning);
     for (const name of START_ONLY) {
@@ -208,9 +240,59 @@ class ControlPlane implements RunningControl {
     return demoConfigSource(demo.mockUrl, env, findings);
   }
 
+  /** Until the keys of the store have been read, sidecars keep those of an earlier run, or ask for what they miss. */
+  #save({ config }: Loaded): SavedState {
+    const { stored } = this.#book;
+    const { records, retired } = foldAllKeys(config.declared, stored);
+    this.#keys = new Map([...records.map((record) => ({ hash: record.hash, record })), ...retired].map(toEntry));
+    const isComplete = stored !== null;
+    const keys = isComplete || !this.#store.hasAllKeys ? { records, retired, isComplete } : null;
+    return this.#store.save(config.snapshot, keys);
+  }
+
+  /** The keys of the store have been read, for the first time or after a change. */
+  #publishKeys(): void {
+    if (this.#isStopped) return;
+    this.#saved = this.#save(this.#loaded);
+    if (this.#saved.keysChanged) this.#server.publish(this.#publication(), { keys: true, snapshot: false });
+  }
+
   #publication(): Publication {
     const { state } = this.#saved;
-    return { state, keyDirectoryPath: this.#store.pathOf(state.keyDirectory.fileName), keys: this.#keys };
+    return {
+      state,
+      keyDirectoryPath: this.#store.pathOf(state.keyDirectory.fileName),
+      keys: this.#keys,
+      areKeysMissing: this.#book.stored === null,
+    };
+  }
+
+  async #listenApart(): Promise<void> {
+    const { host, port } = this.#loaded.config.admin;
+    if (this.#adminApart === null || port === null) return;
+    try {
+      const bound = await this.#adminApart.listenOnPort(host, port);
+      this.#logger.info('management API listens', { host, port: bound });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      throw new ConfigError([`the management API cannot listen on ${host}:${port}: ${reason}`]);
+    }
+  }
+
+  #adminServices(): AdminServices {
+    return {
+      now: () => Date.now(),
+      state: () => this.#adminState(),
+      store: () => this.#database.require(),
+      storeOpened: () => untilOpened(this.#database),
+      findKey: (hash) => {
+        const record = this.#keys.get(hash) ?? null;
+        // Perhaps it is one of the store's: what can't be known must not be denied.
+        if (record === null && this.#book.stored === null) this.#database.require();
+        return record;
+      },
+      changesPublished: () => this.#book.settled(),
+    };
   }
 
   #adminState(): AdminState {
@@ -218,7 +300,8 @@ class ControlPlane implements RunningControl {
     return {
       masterKeyHash: settings.masterKeyHash,
       keyHeaderName: settings.keyHeaderName,
-      keys: this.#keys,
+      declared: this.#loaded.config.declared,
+      corsOrigins: settings.cors.allowedOrigins,
       deployments: this.#loaded.config.deployments,
       status: () => this.#status(),
     };
@@ -254,14 +337,15 @@ class ControlPlane implements RunningControl {
   }
 }
 
-function byHash(records: readonly KeyRecord[]): ReadonlyMap<string, KeyRecord> {
-  return new Map(records.map((record) => [record.hash, record]));
-}
-
 /** null where prices come from a file, or from the gateway's own table alone. */
 function costMapAddress(loaded: Loaded): string | null {
   const named = shownValue(loaded, 'model_cost_map');
   return named !== null && isAddress(named) ? named : null;
+}
+
+/** A retired key's record is that of its successor. */
+function toEntry({ hash, record }: RetiredKey): readonly [string, KeyRecord] {
+  return [hash, record];
 }
 
 function shownValue(loaded: Loaded, path: string): string | null {

@@ -11,7 +11,10 @@ import { listenOnSocket } from './unix-socket.ts';
 export interface Publication {
   readonly state: PersistedState;
   readonly keyDirectoryPath: string;
+  /** By the hash they are called with. */
   readonly keys: ReadonlyMap<string, KeyRecord>;
+  /** There may be more that can't be told now: the database is away. */
+  readonly areKeysMissing: boolean;
 }
 
 /** The listening end of the control socket: every sidecar has the current snapshot and keys, and hears of changes. */
@@ -66,8 +69,11 @@ export class ControlServer implements SidecarHandler {
   }
 
   onKeyLookup(connection: SidecarConnection, message: KeyLookupMessage): void {
-    const record = this.#publication.keys.get(message.hash) ?? null;
-    connection.send(encodeFrame({ type: 'key-answer', id: message.id, hash: message.hash, record, failed: false }));
+    const { keys, areKeysMissing } = this.#publication;
+    const { id, hash } = message;
+    const record = keys.get(hash) ?? null;
+    const failed = record === null && areKeysMissing;
+    connection.send(encodeFrame({ type: 'key-answer', id, hash, record, failed }));
   }
 
   onResendKeys(connection: SidecarConnection): void {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { invariant } from '../base/invariant.ts';
 import { buildKeyDirectory } from '../contract/key-directory.ts';
-import type { KeyRecord } from '../contract/key-record.ts';
+import type { KeyRecord, RetiredKey } from '../contract/key-record.ts';
 import { DATA_FILES, PERSISTED_STATE_FORMAT, type PersistedState } from '../contract/persisted-state.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import {
@@ -17,6 +18,13 @@ import {
 const DIRECTORY_FILE = /^keys-(\d+)-([0-9a-f]{16})\.dir$/;
 /** What a killed control plane may have left of files that only it writes. */
 const LEFT_OVER = /^(?:keys-\d+-[0-9a-f]{16}\.dir|state\.sealed)\..*\.tmp$/;
+
+export interface KeysToSave {
+  readonly records: readonly KeyRecord[];
+  readonly retired: readonly RetiredKey[];
+  /** There are no others: a key that is not among them is unknown. */
+  readonly isComplete: boolean;
+}
 
 export interface SavedState {
   readonly state: PersistedState;
@@ -52,10 +60,21 @@ export class StateStore {
     return join(this.#directory, fileName);
   }
 
-  /** Writes what changed: first the keys, then the state that names them. Safe against a kill at any point. */
-  save(snapshot: Snapshot, records: readonly KeyRecord[]): SavedState {
+  /** All keys, as an earlier run knew them, are at hand: to be told until those of the store have been read. */
+  get hasAllKeys(): boolean {
+    const directory = this.#state?.keyDirectory;
+    return directory?.complete === true && existsSync(this.pathOf(directory.fileName));
+  }
+
+  /**
+   * Writes what changed: first the keys, then the state that names them. Safe against a kill at any point.
+   *
+   * @param keys null: those of before stay. There must be some.
+   */
+  save(snapshot: Snapshot, keys: KeysToSave | null): SavedState {
     const before = this.#state;
-    const keyDirectory = this.#saveKeys(records);
+    invariant(keys !== null || before !== null, 'keys stay as they are only where there are some');
+    const keyDirectory = keys === null ? before!.keyDirectory : this.#saveKeys(keys);
     const keysChanged = keyDirectory !== before?.keyDirectory;
     const snapshotChanged = snapshot.version !== before?.snapshot.version;
     if (keysChanged || snapshotChanged) {
@@ -67,16 +86,16 @@ export class StateStore {
     return { state: this.#state as PersistedState, keysChanged, snapshotChanged };
   }
 
-  #saveKeys(records: readonly KeyRecord[]): PersistedState['keyDirectory'] {
-    const bytes = buildKeyDirectory(records);
+  #saveKeys({ records, retired, isComplete }: KeysToSave): PersistedState['keyDirectory'] {
+    const bytes = buildKeyDirectory(records, retired);
     const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
     const before = this.#state?.keyDirectory;
     const isSame = before !== undefined && DIRECTORY_FILE.exec(before.fileName)?.[2] === hash;
-    if (isSame && existsSync(this.pathOf(before.fileName))) return before;
+    if (isSame && before.complete === isComplete && existsSync(this.pathOf(before.fileName))) return before;
     const sequence = (before?.sequence ?? 0) + 1;
     const fileName = `keys-${sequence}-${hash}.dir`;
     writeFileAtomically(this.pathOf(fileName), bytes);
-    return { fileName, sequence, complete: true };
+    return { fileName, sequence, complete: isComplete };
   }
 
   /** The last but one stays: a sidecar may be about to read it. */

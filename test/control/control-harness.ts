@@ -35,16 +35,23 @@ export function makeHome(config: string | null, env: Readonly<Record<string, str
     controlSocketPath: join(dataDirectory, 'control.sock'),
     adminSocketPath: join(dataDirectory, 'admin.sock'),
     env,
-    overrides: { threads: null },
+    overrides: { threads: null, adminHost: null, adminPort: null },
     logger: createLogger({ level: 'debug', format: 'json', name: 'control', write: (line) => log.push(line) }),
   };
   return { directory, configPath, options, log, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
+/** A control plane that has read the keys of its store, or knows that it can't. */
+export async function startControl(home: Home): Promise<RunningControl> {
+  const control = await runControl(home.options);
+  await until(() => home.log.some((line) => /keys of the store read|store unavailable/.test(line)));
+  return control;
+}
+
 /** Runs `use` with a control plane, and ends and removes everything after it. */
 export async function withControl(home: Home, use: (control: RunningControl) => Promise<void>): Promise<void> {
   try {
-    const control = await runControl(home.options);
+    const control = await startControl(home);
     try {
       await use(control);
     } finally {

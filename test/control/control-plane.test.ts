@@ -20,7 +20,7 @@ import { runControl } from '../../src/control/control-main.ts';
 import { ConfigError } from '../../src/control/config/findings.ts';
 import { loadOrCreateSealKey, readSealedFile } from '../../src/runtime/sealed-file.ts';
 import { GENERAL } from './compile-yaml.ts';
-import { type Home, makeHome, SidecarEnd, until, withControl } from './control-harness.ts';
+import { type Home, makeHome, SidecarEnd, startControl, until, withControl } from './control-harness.ts';
 
 const KEY = 'sk-key-0123456789abcdef';
 const HASH = createHash('sha256').update(KEY).digest();
@@ -76,7 +76,8 @@ describe('a sidecar that connects', () => {
       const unknown = await end.take('key-answer');
       assert.deepEqual([unknown.id, unknown.record, unknown.failed], [2, null, false]);
       end.send({ type: 'resend-keys' });
-      assert.equal((await end.take('key-directory')).sequence, 1);
+      // The first had the keys of the file only: the store was not read yet.
+      assert.equal((await end.take('key-directory')).sequence, 2);
       end.send({ type: 'snapshot-applied', version: 'v', blockedMs: 1.5 });
       await until(() => home.log.some((line) => line.includes('snapshot applied')));
       end.close();
@@ -144,7 +145,7 @@ describe('a change of the configuration', () => {
       );
       writeFileSync(home.configPath, configOf(['a', 'b'], KEYS.replace('first', 'second')));
       const keys = await end.take('key-directory');
-      assert.equal(keys.sequence, 2);
+      assert.equal(keys.sequence, 3);
       assert.equal(new KeyDirectory(readFileSync(keys.path)).find(HASH)?.alias, 'second');
       end.send({ type: 'key-lookup', id: 1, hash: HASH.toString('hex') });
       assert.equal((await end.take('key-answer')).record?.alias, 'second');
@@ -319,7 +320,7 @@ describe('the data directory', () => {
 
   it('keeps sequence, file and version over a restart that changes nothing', async () => {
     const home = makeHome(configOf(['a'], KEYS));
-    const first = await runControl(home.options);
+    const first = await startControl(home);
     const before = persisted(home);
     await first.stop();
     await withControl(home, async () => {
@@ -344,7 +345,7 @@ describe('the data directory', () => {
       );
       assert.deepEqual(
         names.map((name) => Number(name.split('-')[1])).toSorted((a, b) => a - b),
-        [3, 4],
+        [4, 5],
       );
     });
   });

@@ -35,6 +35,30 @@ test('changes made at the same time by two gateways are read in their order, non
   );
 });
 
+test('a change that is not finished keeps those of other gateways from overtaking it', async (t) => {
+  const options = await testStoreOptions(t);
+  const [first, second] = [await openTestStore(t, options), await openTestStore(t, options)];
+  const gate = Promise.withResolvers<void>();
+  const entered = Promise.withResolvers<void>();
+  const held = first.changes.run(actor(), async (scope) => {
+    scope.announce('key', 'first');
+    entered.resolve();
+    await gate.promise;
+  });
+  await entered.promise;
+  let isMade = false;
+  const made = second.keys.create({ hash: hashOf(1) }, actor()).then(() => (isMade = true));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.equal(isMade, false);
+  gate.resolve();
+  await Promise.all([held, made]);
+  const { changes } = await second.changes.readAfter(0, 10);
+  assert.deepEqual(
+    changes.map((change) => change.object_id),
+    ['first', hashOf(1)],
+  );
+});
+
 test('listeners here are told after the change can be read', async (t) => {
   const { keys, changes } = await openTestStore(t);
   const told: Promise<unknown>[] = [];

@@ -41,7 +41,7 @@ export function actor(nowMs = 1_000): Actor {
 }
 
 /** With a connection of its own, past everything that the store does. */
-async function runSql(url: string, sql: string): Promise<pg.QueryResult> {
+export async function runSql(url: string, sql: string): Promise<pg.QueryResult> {
   const client = new pg.Client(url);
   await client.connect();
   try {

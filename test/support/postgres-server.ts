@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, globSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Whom the server runs as when we are root, which PostgreSQL refuses to be: the user that Debian's package makes, else nobody. */
 const UNPRIVILEGED = ['postgres', 'nobody'];
@@ -11,8 +11,8 @@ export interface PostgresServer {
   readonly url: string;
   /** Of another database of it. */
   urlOf(database: string): string;
-  /** Path of a program of the same installation, such as `pg_dump`. */
-  program(name: string): string;
+  /** Where the programs of its version are, such as `pg_dump`. */
+  readonly programs: string;
   stop(): void;
   /** After `stop`, on the same data and socket. */
   start(): void;
@@ -26,7 +26,9 @@ function findPostgres(): string | null {
     ...(process.env['PATH'] ?? '').split(':'),
     ...globSync('/usr/lib/postgresql/*/bin').sort().toReversed(),
   ];
-  return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'pg_ctl'))) ?? null;
+  const found = folders.find((folder) => existsSync(join(folder, 'initdb')));
+  // A link leads to where the others are.
+  return found === undefined ? null : dirname(realpathSync(join(found, 'initdb')));
 }
 
 /** A new server of its own: empty, on a Unix socket only, as durable as one in production. */
@@ -47,7 +49,7 @@ export function startPostgres(): PostgresServer {
   const server: PostgresServer = {
     url: '',
     urlOf: (database) => `postgresql://postgres@localhost/${database}?host=${encodeURIComponent(directory)}`,
-    program: (name) => join(programs, name),
+    programs,
     start: () => {
       const options = `-k ${directory} -c listen_addresses=`;
       run('pg_ctl', 'start', '--pgdata', data, '--wait', '--silent', '--log', join(directory, 'log'), '-o', options);

@@ -7,6 +7,7 @@ let server: PostgresServer | null = null;
 export function globalSetup(): void {
   server = startPostgres();
   process.env['TEST_POSTGRES_URL'] = server.url;
+  process.env['TEST_POSTGRES_PROGRAMS'] = server.programs;
 }
 
 export function globalTeardown(): void {

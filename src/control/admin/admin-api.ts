@@ -1,112 +1,209 @@
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { z } from 'zod';
 import { errorBody, errorStatus, type GatewayError, gatewayError } from '../../domain/errors/gateway-error.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { StoreError } from '../store/store-error.ts';
 import { clearSocketPath, restrictSocket } from '../unix-socket.ts';
-import { type AdminCaller, authenticate, type Authentication, type KnownKeys } from './admin-authenticator.ts';
-import { type ModelInfoSource, modelInfoBody } from './model-info.ts';
+import { authenticate } from './admin-authenticator.ts';
+import { answerPreflight, corsHeaders } from './admin-cors.ts';
+import { StoreError } from '../store/store-error.ts';
+import { AdminError, adminError } from './admin-error.ts';
+import type { AdminServices } from './admin-services.ts';
+import type { Access, AdminEndpoint, Caller } from './endpoint.ts';
 import { readAdminKey } from './read-admin-key.ts';
 
 /** The gateway's own routes take small JSON. */
 const MAX_BODY_BYTES = 1024 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A key in a path, percent-encoded. */
+const MAX_PARAM_LENGTH = 2048;
+/** Fields of the request that this version takes and does not act on, with commas between. */
+const IGNORED_FIELDS_HEADER = 'x-slipstream-ignored-fields';
 
-/** What the admin API answers from: always the configuration in force. */
-export interface AdminState extends KnownKeys, ModelInfoSource {
-  readonly keyHeaderName: string | null;
-  /** The body of GET /slipstream/status. */
-  status(): unknown;
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
 }
 
-/** The control plane's HTTP side, on a Unix socket that only the sidecar and the owner reach. */
+export interface AdminApiOptions {
+  readonly services: AdminServices;
+  readonly endpoints: readonly AdminEndpoint[];
+  readonly logger: Logger;
+  /** On an address of its own, where no sidecar adds CORS headers. */
+  readonly isApart: boolean;
+}
+
+/** One HTTP server of the control plane, with the routes of an endpoint table. */
 export class AdminApi {
   readonly #server: FastifyInstance;
-  readonly #logger: Logger;
-  readonly #state: () => AdminState;
-  readonly #callers = new WeakMap<FastifyRequest, AdminCaller>();
+  readonly #options: AdminApiOptions;
+  readonly #callers = new WeakMap<FastifyRequest, Caller>();
 
-  constructor(state: () => AdminState, logger: Logger) {
-    this.#state = state;
-    this.#logger = logger;
+  constructor(options: AdminApiOptions) {
+    this.#options = options;
     this.#server = fastify({
       bodyLimit: MAX_BODY_BYTES,
       requestTimeout: REQUEST_TIMEOUT_MS,
       forceCloseConnections: true,
-      routerOptions: { ignoreTrailingSlash: true },
+      routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
       // A path that cannot be decoded reaches no hook; it is a route that does not exist, told to whoever may know.
-      frameworkErrors: (_error, request, reply) => {
-        const result = this.#authenticate(request);
-        refuse(reply, 'error' in result ? result.error : gatewayError('not_found', 'No such route.'));
-      },
+      frameworkErrors: (_error, request, reply) => this.#refuseUnroutable(request, reply),
     });
+    this.#takeAnyBodyAsJson();
     this.#addHooks();
-    this.#addRoutes();
+    for (const row of options.endpoints) this.#addRoutes(row);
   }
 
-  async listen(path: string): Promise<void> {
+  /** On a Unix socket that only the sidecar and the owner reach. */
+  async listenOnSocket(path: string): Promise<void> {
     await clearSocketPath(path);
     await this.#server.listen({ path });
     restrictSocket(path);
+  }
+
+  /** @returns the port, where 0 asked for any. */
+  async listenOnPort(host: string, port: number): Promise<number> {
+    await this.#server.listen({ host, port });
+    const address = this.#server.server.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
   }
 
   async close(): Promise<void> {
     await this.#server.close();
   }
 
+  /** Scripts and curl do not always name the type; a key is needed all the same, so no web page gains by that. */
+  #takeAnyBodyAsJson(): void {
+    this.#server.removeAllContentTypeParsers();
+    const parse = this.#server.getDefaultJsonParser('error', 'error');
+    this.#server.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
+      if (text === '') done(null, {});
+      else void parse(request, text as string, done);
+    });
+  }
+
   #addHooks(): void {
-    this.#server.addHook('onRequest', (request, reply, done) => {
-      const result = this.#authenticate(request);
-      if ('error' in result) {
-        refuse(reply, result.error);
-        return;
+    const { services, isApart } = this.#options;
+    this.#server.addHook('onRequest', async (request, reply) => {
+      if (isApart) {
+        reply.headers(corsHeaders(request.headers.origin, services.state().corsOrigins));
+        if (answerPreflight(request, reply, services.state().corsOrigins)) return reply;
       }
+      const access = request.is404 ? 'key-holder' : (request.routeOptions.config.access ?? 'admin');
+      if (access === 'open') return undefined;
+      await services.storeOpened();
+      const caller = this.#authenticate(request);
       // Before anything looks at a body: what kind it is does not matter on a route that does not exist.
-      if (request.is404) {
-        refuse(reply, gatewayError('not_found', `No such route: ${request.method} ${pathOf(request.url)}`));
-        return;
+      if (request.is404) throw adminError('not_found', this.#notFound(`${request.method} ${pathOf(request.url)}`));
+      if (access === 'admin' && caller.role !== 'admin') {
+        throw adminError('admin_required', 'This route needs the master key.');
       }
-      this.#callers.set(request, result.caller);
-      done();
+      this.#callers.set(request, caller);
+      return undefined;
     });
     this.#server.setErrorHandler((error, _request, reply) => {
-      if (error instanceof StoreError && error.kind !== 'conflict' && error.kind !== 'failed') {
-        refuse(reply, gatewayError('store_unavailable', `The database is not available: ${error.message}`));
-        return;
-      }
-      this.#logger.error('admin request failed', { reason: error instanceof Error ? error.message : 'unknown' });
-      refuse(reply, gatewayError('internal_error', 'The control plane failed to answer. Its log has the reason.'));
+      refuse(reply, this.#toGatewayError(error));
     });
   }
 
-  #authenticate(request: Pick<FastifyRequest, 'headers'>): Authentication {
-    const state = this.#state();
-    return authenticate(readAdminKey(request.headers, state.keyHeaderName), state, Date.now());
+  #notFound(what: string): string {
+    const isElsewhere = this.#options.endpoints.length === 0;
+    return isElsewhere ? 'The management API has an address of its own.' : `No such route: ${what}`;
   }
 
-  #addRoutes(): void {
-    const adminOnly =
-      (answer: (request: FastifyRequest, reply: FastifyReply) => unknown) =>
-      (request: FastifyRequest, reply: FastifyReply): void => {
-        if (this.#callers.get(request) === 'admin') void reply.send(answer(request, reply));
-        else refuse(reply, gatewayError('admin_required', 'This route needs the master key.'));
-      };
-    this.#server.get(
-      '/slipstream/status',
-      adminOnly(() => this.#state().status()),
-    );
-    for (const path of ['/model/info', '/v1/model/info']) {
-      this.#server.get(
-        path,
-        adminOnly((request) => modelInfoBody(this.#state(), wantedId(request.query))),
-      );
+  #authenticate(request: Pick<FastifyRequest, 'headers'>): Caller {
+    const { services } = this.#options;
+    const { masterKeyHash, keyHeaderName } = services.state();
+    const known = { masterKeyHash, findKey: (hash: string) => services.findKey(hash) };
+    return authenticate(readAdminKey(request.headers, keyHeaderName), known, services.now());
+  }
+
+  #refuseUnroutable(request: FastifyRequest, reply: FastifyReply): void {
+    try {
+      this.#authenticate(request);
+      refuse(reply, gatewayError('not_found', 'No such route.'));
+    } catch (error) {
+      refuse(reply, this.#toGatewayError(error));
     }
   }
+
+  #toGatewayError(error: unknown): GatewayError {
+    if (error instanceof AdminError) return error.gatewayError;
+    const { code = '' } = error as Partial<FastifyError>;
+    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+      return gatewayError('body_too_large', `The request body is larger than ${MAX_BODY_BYTES} bytes.`);
+    }
+    if (code.startsWith('FST_ERR_CTP_') || (error instanceof SyntaxError && 'statusCode' in error)) {
+      return gatewayError('invalid_json', 'The request body is not one JSON object.');
+    }
+    if (error instanceof StoreError && (error.kind === 'unavailable' || error.kind === 'newer-schema')) {
+      return {
+        ...gatewayError('store_unavailable', `The database is not available: ${error.message}`),
+        retryAfterSeconds: 1,
+      };
+    }
+    const reason = error instanceof Error ? error.message : 'unknown';
+    this.#options.logger.error('admin request failed', { reason });
+    return gatewayError('internal_error', 'The control plane failed to answer. Its log has the reason.');
+  }
+
+  #addRoutes(row: AdminEndpoint): void {
+    for (const url of row.paths) {
+      this.#server.route({
+        method: row.method,
+        url,
+        config: { access: row.access },
+        handler: (request, reply) => this.#answer(row, request, reply),
+      });
+    }
+  }
+
+  async #answer(row: AdminEndpoint, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const query = row.query === null ? {} : check(row.query, request.query);
+    const body = row.body === null ? {} : check(row.body, request.body ?? {});
+    const changedBy = request.headers['litellm-changed-by'];
+    const call = {
+      caller: this.#callers.get(request) ?? null,
+      params: request.params as Readonly<Record<string, string>>,
+      query: query as never,
+      body: body as never,
+      changedBy: typeof changedBy === 'string' && changedBy !== '' ? changedBy : null,
+    };
+    const { services } = this.#options;
+    const result = row.reply.parse(await row.handle(call as Parameters<typeof row.handle>[0], services));
+    // Who makes a key may use it in the same moment.
+    if (row.method !== 'GET') await services.changesPublished();
+    const ignored = ignoredFields(row, request.body);
+    if (ignored.length > 0) reply.header(IGNORED_FIELDS_HEADER, ignored.join(', '));
+    await reply.type('application/json').send(JSON.stringify(result));
+  }
+}
+
+/** @throws {AdminError} naming the first field that is wrong, without its value: it can be a secret. */
+function check<T>(schema: z.ZodType<T>, given: unknown): T {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const param = issue?.path.join('.') ?? '';
+  if (param === '') throw adminError('invalid_field', `The request ${issue?.message ?? 'is not understood'}.`);
+  throw adminError('invalid_field', `${param}: ${issue?.message ?? 'is not understood'}`, param);
+}
+
+/** Named by nobody, or known and without effect; given, and not null. Only names that a header can carry. */
+function ignoredFields(row: AdminEndpoint, body: unknown): string[] {
+  if (row.body === null || typeof body !== 'object' || body === null) return [];
+  const { shape } = row.body;
+  return Object.entries(body)
+    .filter(([name, value]) => value !== null && (!Object.hasOwn(shape, name) || row.inert.has(name)))
+    .map(([name]) => name)
+    .filter((name) => /^\w{1,64}$/.test(name));
 }
 
 function refuse(reply: FastifyReply, error: GatewayError): void {
   void reply
     .code(errorStatus(error))
     .type('application/json')
+    .headers(error.retryAfterSeconds > 0 ? { 'retry-after': String(error.retryAfterSeconds) } : {})
     .header('x-slipstream-error', error.name)
     .send(errorBody(error, 'openai'));
 }
@@ -114,9 +211,4 @@ function refuse(reply: FastifyReply, error: GatewayError): void {
 /** Without the query, which can carry a key. */
 function pathOf(url: string): string {
   return url.split('?', 1)[0] ?? '';
-}
-
-function wantedId(query: unknown): string | null {
-  if (typeof query !== 'object' || query === null || !('litellm_model_id' in query)) return null;
-  return typeof query.litellm_model_id === 'string' ? query.litellm_model_id : null;
 }

@@ -1,6 +1,14 @@
 import type { DeploymentSpec } from '../../contract/snapshot.ts';
 import type { DeploymentInfo } from '../config/compile-config.ts';
 
+interface ModelInfoBody {
+  readonly data: {
+    readonly model_name: string;
+    readonly litellm_params: Record<string, unknown>;
+    readonly model_info: Record<string, unknown>;
+  }[];
+}
+
 export interface ModelInfoSource {
   readonly deployments: readonly DeploymentInfo[];
 }
@@ -8,12 +16,12 @@ export interface ModelInfoSource {
 const PICO_DIGITS = 12;
 
 /** GET /model/info in LiteLLM's shape. What is shown is chosen field by field, so that no secret can slip through. */
-export function modelInfoBody(source: ModelInfoSource, wantedId: string | null): unknown {
+export function modelInfoBody(source: ModelInfoSource, wantedId: string | null): ModelInfoBody {
   const deployments = source.deployments.filter(({ spec }) => wantedId === null || spec.id === wantedId);
   return { data: deployments.map((deployment) => modelInfo(deployment)) };
 }
 
-function modelInfo({ spec, modelInfo: given }: DeploymentInfo): unknown {
+function modelInfo({ spec, modelInfo: given }: DeploymentInfo): ModelInfoBody['data'][number] {
   const listed = spec.price?.prices ?? {};
   const prices = listed.input === undefined ? listed : { output: 0, ...listed };
   return {

@@ -37,6 +37,8 @@ export interface CompiledConfig {
   readonly declared: DeclaredKeys;
   /** Null where an unset one was permitted. */
   readonly masterKey: string | null;
+  /** Of the management API; a null port: the public one serves it. */
+  readonly admin: Settings['admin'];
   /** Of the store. */
   readonly database: Omit<StoreOptions, 'dataDirectory'>;
   readonly deployments: readonly DeploymentInfo[];
@@ -86,6 +88,7 @@ export function compileConfig(
     keys: declared.keys.map((grant) => foldKey(grant, declared.owners)),
     declared,
     masterKey,
+    admin: settings.values.admin,
     database: {
       databaseUrl: settings.values.database_url,
       maxConnections: settings.values.database_connections,

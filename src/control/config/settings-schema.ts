@@ -331,6 +331,20 @@ const corsSchema = z.strictObject({
 const proxyList = (): z.ZodType<readonly string[]> =>
   commaTexts(isTrustedProxyEntry, 'must be addresses, CIDR blocks or `unix`');
 
+const adminSchema = z.strictObject({
+  host: setting(text(), {
+    description: 'Address of the management API, where it has one of its own. Plain HTTP. Read at start only.',
+    default: '127.0.0.1',
+  }),
+  port: setting(integer(0, 65_535), {
+    description:
+      'Port for the management API alone: keys, teams, users, status. The public port then does not serve it. 0: any ' +
+      'free one. Read at start only.',
+    default: null,
+    defaultNote: 'none: the public port serves it',
+  }),
+});
+
 /** The section `slipstream:`, and where else each of its settings may come from. */
 export const slipstreamSchema = z.strictObject({
   sidecar: setting(flag(), {
@@ -461,6 +475,7 @@ export const slipstreamSchema = z.strictObject({
     default: 'false',
   }),
   cors: corsSchema,
+  admin: adminSchema,
   trusted_proxies: setting(proxyList(), {
     description:
       'Addresses and CIDR blocks of proxies whose X-Forwarded-For is believed, and `unix` for those that come over a ' +
@@ -511,11 +526,20 @@ type NullableLimits = Readonly<
 type Nullable<T> = Readonly<
   Omit<
     T,
-    'tls' | 'cors' | 'trusted_proxies' | 'host' | 'master_key' | 'database_url' | 'key_header_name' | 'ssl_certificate'
+    | 'tls'
+    | 'cors'
+    | 'admin'
+    | 'trusted_proxies'
+    | 'host'
+    | 'master_key'
+    | 'database_url'
+    | 'key_header_name'
+    | 'ssl_certificate'
   >
 > & {
   readonly tls: Readonly<{ [Key in keyof z.output<typeof tlsSchema>]: z.output<typeof tlsSchema>[Key] | null }>;
   readonly cors: { readonly allowed_origins: readonly string[] | null; readonly max_age: number };
+  readonly admin: { readonly host: string; readonly port: number | null };
   readonly trusted_proxies: readonly string[] | null;
   readonly host: string | null;
   readonly master_key: string | null;

@@ -7,7 +7,7 @@ import { StoreError } from './store-error.ts';
 
 const BACK_OFF = { initialMs: 500, maxMs: 15_000, floorMs: 100 };
 /** A stop does not wait longer for a database that does not answer. */
-const STOP_TIMEOUT_MS = 2000;
+const STOP_TIMEOUT_MS = 1000;
 
 export interface StoreStatus {
   readonly engine: StoreEngine;

@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+import type { KeyRow } from '../../store/tables/key-tables.ts';
+import {
+  grantedReply,
+  isoOrNull,
+  objectOrNull,
+  rowReply,
+  textMap,
+  textOrNull,
+  texts,
+  textsOrNull,
+} from '../row-reply.ts';
+import type { KeyRowReply, keyRowWithToken } from '../schemas/key-schemas.ts';
+
+/** A key as LiteLLM shows it. Never the key itself. */
+export function keyReply(row: KeyRow): KeyRowReply {
+  const { extra } = row;
+  return {
+    ...rowReply(row),
+    ...grantedReply(row),
+    key_name: row.key_name ?? 'sk-...',
+    key_alias: row.key_alias,
+    soft_budget_cooldown: false,
+    expires: isoOrNull(row.expires_at_ms),
+    aliases: textMap(row.aliases),
+    config: objectOrNull(extra['config']) ?? {},
+    user_id: row.user_id,
+    team_id: row.team_id,
+    agent_id: row.agent_id,
+    project_id: row.project_id,
+    budget_limits: row.budget_limits.length > 0 ? [...row.budget_limits] : null,
+    permissions: objectOrNull(extra['permissions']) ?? {},
+    blocked: row.blocked,
+    allowed_cache_controls: texts(extra['allowed_cache_controls']),
+    allowed_routes: [...row.allowed_routes],
+    key_type: row.key_type,
+    budget_id: textOrNull(extra['budget_id']),
+    guardrails: textsOrNull(extra['guardrails']),
+    prompts: textsOrNull(extra['prompts']),
+    enforced_params: textsOrNull(extra['enforced_params']),
+    created_by: row.created_by,
+    updated_by: row.updated_by,
+    last_active: null,
+    rotation_count: typeof extra['rotation_count'] === 'number' ? extra['rotation_count'] : 0,
+    auto_rotate: extra['auto_rotate'] === true,
+    rotation_interval: textOrNull(extra['rotation_interval']),
+    last_rotation_at: textOrNull(extra['last_rotation_at']),
+    key_rotation_at: null,
+    litellm_budget_table: null,
+    litellm_organization_table: null,
+  };
+}
+
+export function keyReplyWithToken(row: KeyRow): z.input<typeof keyRowWithToken> {
+  return { ...keyReply(row), token: row.hash };
+}

@@ -1,0 +1,90 @@
+import { actorOf } from '../actor.ts';
+import { adminError } from '../admin-error.ts';
+import { type AdminEndpoint, endpoint } from '../endpoint.ts';
+import { nanoOrNull } from '../grant-columns.ts';
+import { isoOrNull } from '../row-reply.ts';
+import { addMemberReply, addMemberRequest, deleteMemberRequest, teamRow } from '../schemas/team-schemas.ts';
+import { refuseDeclaredTeam, teamNotFound } from './find-team.ts';
+import { resolveMembers } from './resolve-members.ts';
+import { membershipReply, teamReply } from './team-reply.ts';
+
+const add = endpoint({
+  method: 'POST',
+  paths: ['/team/member_add'],
+  tag: 'teams',
+  access: 'admin',
+  summary: 'Adds members; users that are not known yet are made.',
+  body: addMemberRequest,
+  reply: addMemberReply,
+  handle: async (call, services) => {
+    const { team_id: teamId, member, max_budget_in_team: budget } = call.body;
+    refuseDeclaredTeam(teamId, services);
+    const { teams, users } = services.store();
+    const row = await teams.find(teamId);
+    if (row === null) throw teamNotFound(teamId);
+    const actor = actorOf(call, services);
+    const asked = await resolveMembers(Array.isArray(member) ? member : [member], services, actor);
+    const present = new Set((await teams.members(teamId)).map((known) => known.user_id));
+    const double = asked.find(({ user_id: userId }) => present.has(userId));
+    if (double !== undefined) {
+      throw adminError('resource_exists', `User ${double.user_id} is in team ${teamId} already.`, 'member');
+    }
+    const maxBudget = budget === undefined ? {} : { max_budget_nano: nanoOrNull(budget) };
+    const added = await teams.addMembers(
+      teamId,
+      asked.map((entry) => ({ ...entry, ...maxBudget })),
+      actor,
+    );
+    if (added === null) throw teamNotFound(teamId);
+    const userRows = await users.findMany(asked.map((entry) => entry.user_id));
+    const memberships = await Promise.all(userRows.map((user) => teams.memberships(user.user_id)));
+    return {
+      ...teamReply(row, await teams.members(teamId)),
+      updated_users: userRows.map((user, index) => ({
+        user_id: user.user_id,
+        user_email: user.user_email,
+        user_role: user.user_role,
+        teams: (memberships[index] ?? []).map((membership) => membership.team_id),
+        created_at: isoOrNull(user.created_at_ms),
+      })),
+      updated_team_memberships: added.map(membershipReply),
+    };
+  },
+});
+
+const remove = endpoint({
+  method: 'POST',
+  paths: ['/team/member_delete'],
+  tag: 'teams',
+  access: 'admin',
+  summary: 'Takes a member out, with the keys that the user has in this team.',
+  body: deleteMemberRequest,
+  reply: teamRow,
+  handle: async (call, services) => {
+    const { team_id: teamId, user_id: userId, user_email: email } = call.body;
+    refuseDeclaredTeam(teamId, services);
+    if ((userId ?? email ?? null) === null) {
+      throw adminError('invalid_field', 'Name the member by user_id or user_email.', 'user_id');
+    }
+    const { teams, keys } = services.store();
+    const row = await teams.find(teamId);
+    if (row === null) throw teamNotFound(teamId);
+    const members = await teams.members(teamId);
+    const member = members.find((known) =>
+      userId === null || userId === undefined ? known.user_email === email : known.user_id === userId,
+    );
+    if (member === undefined) {
+      throw adminError('resource_not_found', `No such member of team ${teamId}.`, 'user_id');
+    }
+    const actor = actorOf(call, services);
+    await teams.removeMembers(teamId, [member.user_id], actor);
+    const owned = await keys.findMany(await keys.hashesOf({ userId: member.user_id }));
+    await keys.delete(
+      owned.filter((key) => key.team_id === teamId).map((key) => key.hash),
+      actor,
+    );
+    return teamReply(row, await teams.members(teamId));
+  },
+});
+
+export const MEMBER_ENDPOINTS: readonly AdminEndpoint[] = [add, remove];

@@ -1,0 +1,63 @@
+import type { ModelLimits, OwnerLimits, RateLimitSpec } from '../../contract/key-record.ts';
+import type { KeyRow } from '../store/tables/key-tables.ts';
+import type { JsonObject, LimitColumns } from '../store/tables/limit-columns.ts';
+import type { TeamRow, UserRow } from '../store/tables/owner-tables.ts';
+import type { KeyGrant, OwnerGrant } from './fold-key.ts';
+
+export function keyGrantOfRow(row: KeyRow): KeyGrant {
+  return {
+    hash: row.hash,
+    alias: row.key_alias,
+    userId: row.user_id,
+    teamId: row.team_id,
+    models: row.models,
+    aliases: texts(row.aliases),
+    allowedRoutes: row.allowed_routes,
+    rpmLimit: row.rpm_limit,
+    tpmLimit: row.tpm_limit,
+    maxParallelRequests: row.max_parallel_requests,
+    modelLimits: modelLimits(row),
+    expiresAtMs: row.expires_at_ms,
+    blocked: row.blocked,
+  };
+}
+
+export function userGrantOfRow(row: UserRow): OwnerGrant {
+  return { alias: row.user_alias, models: row.models, aliases: {}, limits: ownerLimits(row), blocked: row.blocked };
+}
+
+export function teamGrantOfRow(row: TeamRow): OwnerGrant {
+  return {
+    alias: row.team_alias,
+    models: row.models,
+    aliases: texts(row.model_aliases),
+    limits: ownerLimits(row),
+    blocked: row.blocked,
+  };
+}
+
+/** Null where nothing is limited. */
+function ownerLimits(row: LimitColumns): OwnerLimits | null {
+  const { rpm_limit: rpmLimit, tpm_limit: tpmLimit, max_parallel_requests: maxParallelRequests } = row;
+  const byModel = modelLimits(row);
+  const isUnlimited = rpmLimit === null && tpmLimit === null && maxParallelRequests === null;
+  if (isUnlimited && Object.keys(byModel).length === 0) return null;
+  return { rpmLimit, tpmLimit, maxParallelRequests, modelLimits: byModel };
+}
+
+function modelLimits({ model_rpm_limit: rpm, model_tpm_limit: tpm }: LimitColumns): ModelLimits {
+  const limits = new Map<string, RateLimitSpec>();
+  for (const model of [...Object.keys(rpm), ...Object.keys(tpm)]) {
+    limits.set(model, { rpmLimit: ownNumber(rpm, model), tpmLimit: ownNumber(tpm, model) });
+  }
+  return Object.fromEntries(limits);
+}
+
+function ownNumber(values: Readonly<Record<string, number>>, name: string): number | null {
+  return Object.hasOwn(values, name) ? (values[name] ?? null) : null;
+}
+
+function texts(values: JsonObject): Record<string, string> {
+  const entries = Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  return Object.fromEntries(entries);
+}

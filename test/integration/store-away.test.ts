@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { startMock, type RunningMock } from '../../src/cli/mock/mock-server.ts';
+import { closedPort } from '../support/closed-port.ts';
+import { chatBytes } from '../support/flow-support.ts';
+import { type Gateway, type GatewayOptions, MODES, startGateway } from '../support/gateway.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { MASTER_KEY, TEST_KEY } from '../support/sidecar-harness.ts';
+
+let mock: RunningMock;
+before(async () => {
+  mock = await startMock();
+});
+after(() => mock.close());
+
+async function start(t: TestContext, options: Omit<GatewayOptions, 'config'>): Promise<Gateway> {
+  const params = `model: openai/mock, api_base: "${mock.url}/v1", api_key: sk-provider`;
+  const config =
+    `model_list:\n  - { model_name: m, litellm_params: { ${params} } }\n` +
+    `general_settings: { master_key: ${MASTER_KEY} }\nslipstream: { keys: [ { key: ${TEST_KEY} } ] }\n`;
+  const gateway = await startGateway({ ...options, config });
+  t.after(() => gateway.stop());
+  return gateway;
+}
+
+interface Status {
+  readonly pid: number;
+  readonly store: { readonly engine: string; readonly state: string; readonly reason: string | null };
+}
+
+async function status(gateway: Gateway): Promise<Status> {
+  const reply = await fetch(`${gateway.url}/slipstream/status`, { headers: { authorization: `Bearer ${MASTER_KEY}` } });
+  assert.equal(reply.status, 200);
+  return (await reply.json()) as Status;
+}
+
+async function stateBecomes(gateway: Gateway, state: string): Promise<Status> {
+  for (;;) {
+    const found = await status(gateway);
+    if (found.store.state === state) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Requests one after another for as long as `isOver` says no: how many, and the longest. */
+async function traffic(gateway: Gateway, isOver: () => boolean): Promise<{ count: number; longestMs: number }> {
+  const client = new RawClient(gateway.port);
+  let count = 0;
+  let longestMs = 0;
+  for (; !isOver(); count += 1) {
+    const from = performance.now();
+    const reply = await client.send(chatBytes('m', ',"messages":[]')).reply();
+    assert.equal(reply.status, 200, reply.text);
+    longestMs = Math.max(longestMs, performance.now() - from);
+  }
+  client.close();
+  return { count, longestMs };
+}
+
+for (const mode of MODES) {
+  describe(`a store that is away (${mode})`, { timeout: 60_000 }, () => {
+    it('a gateway whose PostgreSQL is not there starts, serves, and says so without the password', async (t) => {
+      const url = `postgresql://gateway:pg-password-1@127.0.0.1:${await closedPort()}/gateway`;
+      const gateway = await start(t, { mode, env: { DATABASE_URL: url } });
+      const { store } = await stateBecomes(gateway, 'unavailable');
+      assert.equal(store.engine, 'postgres');
+      assert.match(store.reason ?? '', /ECONNREFUSED/);
+      assert.ok((await traffic(gateway, countdown(20))).count === 20);
+      assert.doesNotMatch(gateway.output(), /pg-password-1/);
+      assert.match(gateway.output(), /store unavailable/);
+    });
+
+    it('a PostgreSQL that accepts and says nothing delays neither the start nor traffic', async (t) => {
+      if (mode === 'sidecar') return t.skip('the store runs in the same way, in a process of its own');
+      const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      t.after(() => silent.close());
+      const { port } = silent.address() as { port: number };
+      const gateway = await start(t, { mode, env: { DATABASE_URL: `postgresql://u@127.0.0.1:${port}/d` } });
+      assert.equal((await status(gateway)).store.state, 'opening');
+      assert.ok((await traffic(gateway, countdown(20))).count === 20);
+    });
+
+    it('SQLite busy for 2 s delays neither traffic nor heartbeat', async (t) => {
+      const directory = mkdtempSync(join(tmpdir(), 'slipstream-it-'));
+      const data = join(directory, 'data');
+      mkdirSync(data, { mode: 0o700 });
+      const other = new DatabaseSync(join(data, 'slipstream.db'));
+      t.after(() => other.close());
+      other.exec('PRAGMA journal_mode = WAL; BEGIN IMMEDIATE');
+      const lockedAt = performance.now();
+      const gateway = await start(t, { mode, directory });
+      const { pid, store } = await status(gateway);
+      assert.equal(store.state, 'opening'); // its first statement waits in its thread
+      const until = Math.max(performance.now() + 500, lockedAt + 2000);
+      const { count, longestMs } = await traffic(gateway, () => performance.now() > until);
+      assert.equal((await status(gateway)).store.state, 'opening');
+      other.exec('ROLLBACK');
+      const lockedMs = performance.now() - lockedAt;
+      assert.ok(longestMs < lockedMs / 4, `${count} requests, the longest of ${longestMs} ms, locked for ${lockedMs}`);
+      assert.equal((await stateBecomes(gateway, 'open')).pid, pid);
+      assert.doesNotMatch(gateway.output(), /hangs/);
+    });
+  });
+}
+
+function countdown(count: number): () => boolean {
+  let left = count;
+  return () => {
+    left -= 1;
+    return left < 0;
+  };
+}
