@@ -1,6 +1,7 @@
 import { BENCH_COMMANDS } from '../../src/cli/bench/bench-command.ts';
 import type { CommandSpec, FlagSpec } from '../../src/cli/command-line.ts';
 import {
+  BACKUP_COMMAND,
   CHECK_COMMAND,
   CONTROL_COMMAND,
   JOURNAL_COMMAND,
@@ -20,6 +21,7 @@ const COMMANDS: readonly CommandSpec[] = [
   CHECK_COMMAND,
   KEYS_COMMAND,
   JOURNAL_COMMAND,
+  BACKUP_COMMAND,
   MOCK_COMMAND,
   ...BENCH_COMMANDS,
 ];

@@ -239,6 +239,18 @@ export const KEYS_COMMAND: CommandSpec = {
   ],
 };
 
+export const BACKUP_COMMAND: CommandSpec = {
+  name: 'backup',
+  summary: 'Copy the SQLite database of the data directory to a file, also while a gateway uses it',
+  operands: 'FILE',
+  maxOperands: 1,
+  flags: { 'data-dir': DATA_DIR },
+  notes: [
+    'The copy is the database as it is at one moment, without unused space; FILE must not exist. How to restore it, and how to ' +
+      'back up PostgreSQL: docs/store.md. Exit code 0 when the whole copy is on the disk.',
+  ],
+};
+
 /** In the order of the help. `mock` and `bench` bring their own tables. */
 export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   start: START_COMMAND.summary,
@@ -248,6 +260,7 @@ export const COMMAND_SUMMARIES: Readonly<Record<string, string>> = {
   check: CHECK_COMMAND.summary,
   keys: KEYS_COMMAND.summary,
   journal: JOURNAL_COMMAND.summary,
+  backup: BACKUP_COMMAND.summary,
   mock: 'Start a mock provider that speaks the protocols of OpenAI and Anthropic',
   bench: 'Measure what the gateway adds to a request',
 };

@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, (argv: string[]) => Promise<number | nul
   check: async (argv) => (await import('./check-command.ts')).checkCommand(argv),
   keys: async (argv) => (await import('./keys/keys-command.ts')).keysCommand(argv),
   journal: async (argv) => (await import('./journal/journal-command.ts')).journalCommand(argv),
+  backup: async (argv) => (await import('./backup-command.ts')).backupCommand(argv),
   // These two set the exit code themselves.
   mock: async (argv) => {
     await (await import('./mock/mock-command.ts')).mockCommand(argv);
