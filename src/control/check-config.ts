@@ -1,3 +1,4 @@
+import type { DeploymentSpec } from '../contract/snapshot.ts';
 import { type CompiledConfig, compileConfig } from './config/compile-config.ts';
 import { type Environment, loadConfigSource } from './config/config-source.ts';
 import { type Finding, Findings, formatFinding, type Position } from './config/findings.ts';
@@ -34,7 +35,12 @@ export function checkConfig(options: CheckOptions): CheckResult {
       ...section(
         'Deployments',
         table(
-          config.deployments.map(({ spec }) => [spec.groupName, `${spec.provider}/${spec.upstreamModel}`, spec.id]),
+          config.deployments.map(({ spec }) => [
+            spec.groupName,
+            `${spec.provider}/${spec.upstreamModel}`,
+            spec.id,
+            priceText(spec),
+          ]),
         ),
       ),
       ...section('Keys of the file', table(config.keyReports.filter(isListed).map(keyRow))),
@@ -44,6 +50,16 @@ export function checkConfig(options: CheckOptions): CheckResult {
     ],
     exitCode: fails ? 1 : 0,
   };
+}
+
+/** Of tokens, in dollars per million, as price lists say it. */
+function priceText({ price, modelPrices }: DeploymentSpec): string {
+  if (modelPrices !== null) return `prices of ${counted(Object.keys(modelPrices).length, 'model')}`;
+  if (price === null) return 'price not known';
+  const perMillion = (picoUsd = 0): string => `$${String(picoUsd / 1e6)}`;
+  const { input, output } = price.prices;
+  if (input === undefined && output === undefined) return 'price of the call';
+  return `${perMillion(input)} in, ${perMillion(output)} out`;
 }
 
 function settingRow(setting: ResolvedSetting): readonly string[] {

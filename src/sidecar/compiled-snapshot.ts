@@ -101,12 +101,8 @@ export class CompiledDeployment implements LoadedDeployment, DeploymentDetails {
     return this.#onDemand().eventTexts;
   }
 
-  get price(): DeploymentDetails['price'] {
-    return this.#onDemand().price;
-  }
-
-  get modelPrices(): DeploymentDetails['modelPrices'] {
-    return this.#onDemand().modelPrices;
+  get prices(): DeploymentDetails['prices'] {
+    return this.#onDemand().prices;
   }
 
   #onDemand(): DeploymentDetails {

@@ -1,8 +1,7 @@
 import type { Bytes } from '../base/bytes.ts';
+import { DeploymentPrices } from '../contract/deployment-prices.ts';
 import type { DeploymentSpec, SidecarSettings } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName } from '../domain/endpoints.ts';
-import { type CompiledPrice, compilePrice } from '../domain/pricing/compile-price.ts';
-import type { Price } from '../domain/pricing/price.ts';
 import { modelSource } from '../domain/request/body-edits.ts';
 import { queryNames } from '../domain/request/passed-query.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
@@ -27,10 +26,8 @@ export interface DeploymentDetails {
   /** Own header lines for the answer: model id under both names. */
   readonly answerHeaders: string;
   readonly eventTexts: EventTexts;
-  /** null: not known, or it depends on the model. */
-  readonly price: CompiledPrice | null;
-  /** By upstream model; null but for wildcards. */
-  readonly modelPrices: ReadonlyMap<string, CompiledPrice> | null;
+  /** null: nothing is known of its prices. */
+  readonly prices: DeploymentPrices | null;
 }
 
 /** Client headers that go to every provider (decisions.md, "What crosses, in bytes"). */
@@ -84,13 +81,8 @@ export function compileDetails(spec: DeploymentSpec, settings: SidecarSettings):
       `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
       `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
     eventTexts: eventTexts(spec),
-    price: spec.price === null ? null : compilePrice(spec.price),
-    modelPrices: spec.modelPrices === null ? null : compilePrices(spec.modelPrices),
+    prices: spec.price === null && spec.modelPrices === null ? null : new DeploymentPrices(spec),
   });
-}
-
-function compilePrices(prices: Readonly<Record<string, Price>>): ReadonlyMap<string, CompiledPrice> {
-  return new Map(Object.entries(prices).map(([model, price]) => [model, compilePrice(price)]));
 }
 
 /** Names come from people: what no header can carry is percent-encoded. */

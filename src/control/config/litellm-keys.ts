@@ -69,9 +69,8 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        vertex_credentials azure_ad_token tenant_id client_id client_secret azure_scope azure_username azure_password`,
     ),
     ...unsupported(
-      'characters, pixels and images are not counted: such calls have no cost',
-      `input_cost_per_character output_cost_per_character input_cost_per_pixel output_cost_per_pixel
-       input_cost_per_image output_cost_per_image`,
+      'neither pixels nor spoken characters are counted',
+      'output_cost_per_character input_cost_per_pixel output_cost_per_pixel',
     ),
     ...unsupported('rpm and tpm are the limits of deployments in this version', 'itpm otpm'),
     ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),

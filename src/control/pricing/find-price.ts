@@ -37,8 +37,8 @@ export class PriceBook {
  */
 export function mergePrice(own: Price | null, listed: Price | null): Price | null {
   if (own === null || listed === null) return own ?? listed;
-  const { input, output, request, second } = own.prices;
-  if ((input ?? output ?? request ?? second) !== undefined) return own;
+  const { input, output, request, second, character, image } = own.prices;
+  if ((input ?? output ?? request ?? second ?? character ?? image) !== undefined) return own;
   return {
     prices: { ...listed.prices, ...own.prices },
     steps: own.steps.length > 0 ? own.steps : listed.steps,

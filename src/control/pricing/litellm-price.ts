@@ -18,6 +18,9 @@ export const LITELLM_PRICES: Readonly<Record<string, PriceKind>> = {
   input_cost_per_request: 'request',
   input_cost_per_second: 'second',
   output_cost_per_second: 'second',
+  input_cost_per_character: 'character',
+  input_cost_per_image: 'image',
+  output_cost_per_image: 'image',
 };
 
 const KEY = /^(.+?)(?:_above_(\d+)(k?)_tokens)?(?:_(batches|flex|priority))?$/;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { UsageShape } from '../../domain/endpoints.ts';
 import { compilePrice } from '../../domain/pricing/compile-price.ts';
-import { costOfUsage } from '../../domain/pricing/cost-of-usage.ts';
+import { costOfUsage, NO_AMOUNTS } from '../../domain/pricing/cost-of-usage.ts';
 import { dollarText } from '../../domain/pricing/dollar-text.ts';
 import { PRICE_KINDS, serviceTierOf } from '../../domain/pricing/price.ts';
 import { PROVIDERS } from '../../domain/providers/catalogue.ts';
@@ -308,7 +308,7 @@ describe('worked examples', () => {
       const found = PRICE_TABLE.find(provider, model);
       assert.ok(read !== null && found !== null);
       const counted = served === null ? read : withServiceTier(read, served);
-      assert.equal(dollarText(costOfUsage(compilePrice(found.price), counted, 0)), usd);
+      assert.equal(dollarText(costOfUsage(compilePrice(found.price), counted, NO_AMOUNTS)), usd);
     });
   }
 });

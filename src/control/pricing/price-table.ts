@@ -33,6 +33,7 @@ const MEMBERS: Readonly<Record<string, readonly [kind: PriceKind, exponent: numb
   image_input: ['imageInput', -6],
   image_output: ['imageOutput', -6],
   citation: ['citation', -6],
+  characters: ['character', -6],
   searches: ['search', -3],
   requests: ['request', -3],
 };

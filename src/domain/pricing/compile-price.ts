@@ -28,6 +28,8 @@ export interface CompiledPrice {
   readonly tiers: Readonly<Record<ServiceTier, RateLadder>>;
   /** The call as such costs, whatever was used: there is a price per request or per second. */
   readonly chargesCalls: boolean;
+  /** There is a price per character or image, which only the request tells (request-pieces.ts). */
+  readonly countsPieces: boolean;
   /** There is a price per second: the time of the call counts. */
   readonly isTimed: boolean;
 }
@@ -51,6 +53,8 @@ const FALLBACK_KINDS: Readonly<Record<PriceKind, PriceKind | null>> = {
   search: null,
   request: null,
   second: null,
+  character: null,
+  image: null,
 };
 
 export function compilePrice(price: Price): CompiledPrice {
@@ -60,10 +64,12 @@ export function compilePrice(price: Price): CompiledPrice {
   };
   const standard = compileLadder({}, price);
   const isTimed = (price.prices.second ?? 0) > 0;
+  const countsPieces = (price.prices.character ?? 0) > 0 || (price.prices.image ?? 0) > 0;
   return Object.freeze({
     standard,
     tiers: Object.freeze({ batch: tier('batch'), flex: tier('flex'), priority: tier('priority') }),
     chargesCalls: (price.prices.request ?? 0) > 0 || isTimed,
+    countsPieces,
     isTimed,
   });
 }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { NO_DETAILS, type TokenUsage, type UsageDetails } from '../usage/token-usage.ts';
 import { compilePrice } from './compile-price.ts';
-import { costOfUsage } from './cost-of-usage.ts';
+import { costOfUsage, NO_AMOUNTS } from './cost-of-usage.ts';
 import { dollarText } from './dollar-text.ts';
 import type { Price, PriceLadder, Prices } from './price.ts';
 
@@ -25,7 +25,7 @@ function usageOf(usage: Partial<TokenUsage>, details?: Partial<UsageDetails>): T
 }
 
 function cost(price: Price, usage: TokenUsage, durationMs = 0): number {
-  return costOfUsage(compilePrice(price), usage, durationMs);
+  return costOfUsage(compilePrice(price), usage, { ...NO_AMOUNTS, durationMs });
 }
 
 describe('cost of a usage', () => {
@@ -97,6 +97,14 @@ describe('cost of a usage', () => {
     assert.equal(cost(price, NOTHING, 1234), 518_280);
     assert.equal(cost(price, usageOf({ inputTokens: 3 }), 1), 423);
     assert.equal(cost(priced({ second: 1 }), NOTHING, 500_000), 1, 'half a nano-dollar');
+  });
+
+  it('counts characters and images', () => {
+    const price = compilePrice(priced({ character: 15_000_000, image: 40_000_000_000, input: 5000 }));
+    const usage = usageOf({ inputTokens: 3 });
+    assert.equal(costOfUsage(price, usage, { ...NO_AMOUNTS, characters: 43 }), 645_015);
+    assert.equal(costOfUsage(price, usage, { ...NO_AMOUNTS, images: 2 }), 80_000_015);
+    assert.equal(costOfUsage(price, usage, NO_AMOUNTS), 15);
   });
 
   it('is exact where numbers are not, and ends at the largest that is', () => {

@@ -25,6 +25,20 @@ const CITATION = place('citation');
 const SEARCH = place('search');
 const REQUEST = place('request');
 const SECOND = place('second');
+const CHARACTER = place('character');
+const IMAGE = place('image');
+
+/** What of a call costs besides tokens. */
+export interface CallAmounts {
+  /** Whole call, ms; counts, to the millisecond, only where there is a price per second. */
+  readonly durationMs: number;
+  /** Of the text to be spoken. */
+  readonly characters: number;
+  /** Asked for. */
+  readonly images: number;
+}
+
+export const NO_AMOUNTS: CallAmounts = Object.freeze({ durationMs: 0, characters: 0, images: 0 });
 
 /** The one being worked on, by place in `PRICE_KINDS`: costs are summed synchronously, so one is enough. */
 const amounts = new Float64Array(PRICE_KINDS.length);
@@ -32,20 +46,21 @@ const amounts = new Float64Array(PRICE_KINDS.length);
 /**
  * What a request costs: every amount times its price, summed exactly, rounded once half up.
  *
- * @param durationMs of the whole call, whole milliseconds; counts only where there is a price per second.
  * @returns nano-dollars (10⁻⁹ USD), an integer ≥ 0; at most 2⁵³ − 1, nine million dollars, which only counts that no
  *   provider means can reach.
  */
-export function costOfUsage(price: CompiledPrice, usage: TokenUsage, durationMs: number): number {
+export function costOfUsage(price: CompiledPrice, usage: TokenUsage, call: CallAmounts): number {
   const { details, inputTokens } = usage;
   const tier = details === undefined ? null : details.serviceTier;
   const rates = ratesFor(tier === null ? price.standard : price.tiers[tier], inputTokens);
-  if (details === undefined && !price.isTimed) {
+  if (details === undefined && !price.isTimed && !price.countsPieces) {
     const pico = plainCost(rates, usage);
     if (pico < EXACT_BELOW) return toNano(pico);
   }
   takeAmounts(usage);
-  if (price.isTimed) return exactCost(rates, durationMs);
+  amounts[CHARACTER] = call.characters;
+  amounts[IMAGE] = call.images;
+  if (price.isTimed) return exactCost(rates, call.durationMs);
   let pico = 0;
   for (let kind = 0; kind < amounts.length; kind += 1) pico += amounts[kind]! * rates[kind]!;
   // No term is negative, so a sum below 2⁵³ had no product and no partial sum above it: each of them was exact.

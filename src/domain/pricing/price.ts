@@ -17,12 +17,14 @@ export const PRICE_KINDS = [
   'search',
   'request',
   'second',
+  'character',
+  'image',
 ] as const;
 export type PriceKind = (typeof PRICE_KINDS)[number];
 
 /**
- * Integers of pico-dollars (10⁻¹² USD): per token; per web search, per request, per second of the call for the kinds of that
- * name. Absent: as `FALLBACK_KINDS` of compile-price.ts says.
+ * Integers of pico-dollars (10⁻¹² USD): per token; per web search, request, second of the call, character to be spoken and
+ * image asked for with the kinds of that name. Absent: as `FALLBACK_KINDS` of compile-price.ts says.
  */
 export type Prices = Readonly<Partial<Record<PriceKind, number>>>;
 

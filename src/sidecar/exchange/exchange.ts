@@ -7,6 +7,7 @@ import type { ErrorName } from '../../domain/errors/error-table.ts';
 import type { ErrorEnvelope, GatewayError } from '../../domain/errors/gateway-error.ts';
 import type { StreamReplyReader } from '../../domain/reply/stream-reply-reader.ts';
 import type { RequestFields } from '../../domain/request/read-request-fields.ts';
+import type { RequestPieces } from '../../domain/pricing/request-pieces.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
 import type { CompiledDeployment, CompiledGroup, CompiledSnapshot, ResolvedModel } from '../compiled-snapshot.ts';
@@ -132,6 +133,8 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   errorName: ErrorName | null = null;
   aborted: string | null = null;
   usage: TokenUsage | null = null;
+  /** What the request asks for by the piece, where that is charged. */
+  pieces: RequestPieces | null = null;
   /** What the answer cost, where its head already told the client. */
   costNano: number | null = null;
   /** Reads the answer, where that is a stream of events. */

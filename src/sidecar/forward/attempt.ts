@@ -25,6 +25,7 @@ import {
   withheldError,
 } from './judge-reply.ts';
 import { choiceAfterWait, nextStep, noDeployments, type Choice, type NextStep } from './next-choice.ts';
+import { countPieces } from './reply-cost.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { WaitingRetry } from './retry-queue.ts';
 import { upstreamRequest } from './upstream-request.ts';
@@ -190,6 +191,7 @@ class Attempt implements UpstreamOwner {
     const { exchange } = this;
     this.#connection = connection;
     this.#sent = true;
+    if (this.deployment.prices !== null) countPieces(exchange, this.deployment, this.upstreamModel);
     const request = upstreamRequest(exchange, this.deployment, this.upstreamModel);
     connection.parser.expect(exchange.head.method, false);
     const nowMs = performance.now();

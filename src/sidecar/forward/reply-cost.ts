@@ -1,10 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { CompiledPrice } from '../../domain/pricing/compile-price.ts';
-import { costOfUsage } from '../../domain/pricing/cost-of-usage.ts';
+import { type CallAmounts, costOfUsage, NO_AMOUNTS } from '../../domain/pricing/cost-of-usage.ts';
 import { dollarText } from '../../domain/pricing/dollar-text.ts';
+import { hasPieces, requestPieces } from '../../domain/pricing/request-pieces.ts';
+import { parseJson } from '../../domain/reply/parse-json.ts';
 import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+
+/** A longer request is not parsed for its price: speech takes 4,096 characters. */
+const MAX_PIECES_BYTES = 256 * 1024;
 
 /** Of a reply that came without counts, where there is a price for the call as such. */
 const NO_TOKENS: TokenUsage = Object.freeze({
@@ -23,18 +28,18 @@ const NO_TOKENS: TokenUsage = Object.freeze({
  */
 export function replyCost(exchange: Exchange, usage: TokenUsage | null, status: number): number | null {
   const { deployment } = exchange;
-  if (deployment === null) return null;
-  const price = deployment.price ?? priceOfModel(deployment, exchange.upstreamModel);
+  if (deployment === null || deployment.prices === null) return null;
+  const price = deployment.prices.of(exchange.upstreamModel);
   if (price === null) return null;
-  if (usage !== null) return costOfUsage(price, usage, timeOf(exchange, price));
-  const isCharged = price.chargesCalls && status >= 200 && status < 300;
-  return isCharged ? costOfUsage(price, NO_TOKENS, timeOf(exchange, price)) : null;
+  if (usage !== null) return costOfUsage(price, usage, amountsOf(exchange, price));
+  const isCharged = price.chargesCalls || (price.countsPieces && exchange.pieces !== null);
+  return isCharged && status >= 200 && status < 300 ? costOfUsage(price, NO_TOKENS, amountsOf(exchange, price)) : null;
 }
 
 /** The same of an attempt that failed, whose reply said what it used. */
 export function attemptCost(exchange: Exchange, deployment: CompiledDeployment, usage: TokenUsage): number | null {
-  const price = deployment.price ?? priceOfModel(deployment, exchange.upstreamModel);
-  return price === null ? null : costOfUsage(price, usage, timeOf(exchange, price));
+  const price = deployment.prices === null ? null : deployment.prices.of(exchange.upstreamModel);
+  return price === null ? null : costOfUsage(price, usage, amountsOf(exchange, price));
 }
 
 /**
@@ -48,16 +53,16 @@ export function costLine(exchange: Exchange, status: number): string {
   return `x-litellm-response-cost: ${dollarText(costNano)}\r\n`;
 }
 
-/** May its answers have a cost? */
-export function isPriced(deployment: CompiledDeployment | null): boolean {
-  return deployment !== null && (deployment.price !== null || deployment.modelPrices !== null);
+function amountsOf({ pieces, startedMs }: Exchange, price: CompiledPrice): CallAmounts {
+  if (pieces === null && !price.isTimed) return NO_AMOUNTS;
+  return { ...(pieces ?? NO_AMOUNTS), durationMs: performance.now() - startedMs };
 }
 
-function timeOf(exchange: Exchange, price: CompiledPrice): number {
-  return price.isTimed ? performance.now() - exchange.startedMs : 0;
-}
-
-function priceOfModel({ modelPrices }: CompiledDeployment, model: string | null): CompiledPrice | null {
-  if (modelPrices === null || model === null) return null;
-  return modelPrices.get(model) ?? null;
+/** Before a request is sent, and its body may be gone: counts what of it is charged by the piece. */
+export function countPieces(exchange: Exchange, deployment: CompiledDeployment, upstreamModel: string): void {
+  const { body, route } = exchange;
+  const price = deployment.prices === null ? null : deployment.prices.of(upstreamModel);
+  if (price === null || !price.countsPieces || route.kind !== 'llm') return;
+  if (!hasPieces(route.endpoint.name) || body.length > MAX_PIECES_BYTES) return;
+  exchange.pieces = requestPieces(route.endpoint.name, parseJson(body.text(0, body.length)));
 }

@@ -9,7 +9,7 @@ import type { AnswerFraming, Exchange } from '../exchange/exchange.ts';
 import { controlHeaders, gatewayHeaders, providerHeaders } from './answer-headers.ts';
 import { EncodedReplyCopy } from './encoded-reply-copy.ts';
 import { mediaType } from './media-type.ts';
-import { costLine, isPriced } from './reply-cost.ts';
+import { costLine } from './reply-cost.ts';
 
 /** Before commit at most this much of a reply is held together: it may still turn out to be worth another attempt. */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -68,7 +68,7 @@ export class ReplyRelay {
     this.#replyModel = replyModel(exchange);
     this.#json = this.mode === 'json' ? exchange.connection.replies.json() : null;
     this.#events = this.mode === 'events' ? exchange.connection.replies.stream() : null;
-    this.#maxHeldBytes = this.#json !== null && isPriced(exchange.deployment) ? MAX_PRICED_BYTES : MAX_HELD_BYTES;
+    this.#maxHeldBytes = this.#json !== null && isPriced(exchange) ? MAX_PRICED_BYTES : MAX_HELD_BYTES;
     exchange.streamReader = this.#events;
     this.#json?.reset(shape ?? 'none');
     this.#events?.reset({
@@ -148,7 +148,7 @@ export class ReplyRelay {
     }
     // Fast case: the whole reply is at hand and leaves in one write.
     const parts = this.#take(true);
-    const cost = this.#json === null ? '' : costLine(exchange, this.status);
+    const cost = this.#json === null && exchange.pieces === null ? '' : costLine(exchange, this.status);
     const headers = this.#providerHeaders + gatewayHeaders(exchange) + cost;
     if (this.#bodiless) {
       const length = this.#contentLength === -1 ? '' : `content-length: ${this.#contentLength}\r\n`;
@@ -187,6 +187,8 @@ export class ReplyRelay {
   #commit(): boolean {
     const exchange = this.#exchange;
     let headers = this.#providerHeaders + gatewayHeaders(exchange);
+    // Speech: what it costs is known before it comes.
+    if (exchange.pieces !== null && this.mode === 'raw') headers += costLine(exchange, this.status);
     let framing: AnswerFraming = exchange.head.minor === 0 ? 'close' : 'chunked';
     // Splicing a model's name may change the length; nothing else does.
     const mayEdit = this.mode === 'events' || (this.#json !== null && this.#replyModel !== null);
@@ -259,6 +261,11 @@ export class ReplyRelay {
     worker.responses.add(responseId, { deploymentId: deployment.spec.id, owner: key.owner });
     worker.host.shareResponse(responseId, deployment.spec.id, key.owner);
   }
+}
+
+/** May the answer have a cost? */
+function isPriced({ deployment }: Exchange): boolean {
+  return deployment !== null && deployment.prices !== null;
 }
 
 function usageShape(exchange: Exchange): UsageShape | null {
