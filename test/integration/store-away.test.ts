@@ -114,7 +114,8 @@ for (const mode of MODES) {
       other.exec('ROLLBACK');
       await making;
       assert.equal(made[0]?.status, 200);
-      assert.ok(longestMs < lockedMs / 4, `${count} requests, the longest of ${longestMs} ms, locked for ${lockedMs}`);
+      // Had the loop waited for the database, one request would have taken all of that time.
+      assert.ok(longestMs < lockedMs / 2, `${count} requests, the longest of ${longestMs} ms, locked for ${lockedMs}`);
       assert.equal((await status(gateway)).pid, pid);
       assert.doesNotMatch(gateway.output(), /hangs/);
     });
