@@ -12,9 +12,11 @@ export const PRICED_PROVIDERS = [
   'deepseek',
   'groq',
   'mistral',
+  'moonshot',
   'openai',
   'perplexity',
   'xai',
+  'zai',
 ] as const;
 
 /** The same models under another name of the provider. */
