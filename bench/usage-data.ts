@@ -34,7 +34,7 @@ export class UsageDatabase {
     this.#directory = directory;
     this.#ingester = new UsageIngester({
       dataDirectory: directory,
-      usage: store.usage,
+      usage: () => store.usage,
       settings: () => ({ keepEventsMs: null, keepSegmentsMs: 0 }),
       logger: createLogger({ level: 'warn', format: 'pretty', name: 'bench' }),
     });
@@ -91,7 +91,7 @@ export class UsageDatabase {
 /** Events of 1,000 keys by Zipf and 20 models; the same for the same seed. */
 export class UsageEvents {
   readonly #shares: Float64Array;
-  readonly #stepMs: number;
+  #stepMs: number;
   #state = 42;
   #count = 0;
   #atMs: number;
@@ -113,6 +113,7 @@ export class UsageEvents {
   /** @param nowMs from here on events are of now. */
   jumpTo(nowMs: number): void {
     this.#atMs = nowMs;
+    this.#stepMs = 1;
   }
 
   #next(): UsageEvent {

@@ -14,6 +14,7 @@ import { ControlServer, type Publication } from './control-server.ts';
 import { CostMapDownload } from './pricing/cost-map-download.ts';
 import { demoConfigSource, loadOrCreateDemoKey } from './demo-config.ts';
 import { KeyBook } from './keys/key-book.ts';
+import { Ingestion } from './ingest/ingestion.ts';
 import { foldAllKeys } from './keys/stored-keys.ts';
 import { readProductVersion } from './product-version.ts';
 import { type SavedState, StateStore } from './state-store.ts';
@@ -99,6 +100,7 @@ class ControlPlane implements RunningControl {
   readonly #adminApart: AdminApi | null;
   readonly #database: StoreKeeper;
   readonly #book: KeyBook;
+  readonly #ingestion: Ingestion;
   #loaded: Loaded;
   #saved: SavedState;
   /** By the hash they are called with. */
@@ -133,6 +135,12 @@ class ControlPlane implements RunningControl {
       { dataDirectory: options.dataDirectory, ...this.#loaded.config.database },
       this.#logger,
     );
+    this.#ingestion = new Ingestion({
+      dataDirectory: options.dataDirectory,
+      keeper: this.#database,
+      settings: () => this.#loaded.config.usage,
+      logger: this.#logger,
+    });
     this.#book = new KeyBook(this.#database, () => this.#publishKeys(), this.#logger);
     this.#saved = this.#save(this.#loaded);
     this.#server = new ControlServer(this.#publication(), this.#version, this.#logger);
@@ -185,6 +193,7 @@ class ControlPlane implements RunningControl {
     await this.#adminApart?.close();
     this.#book.close();
     await this.#server.close();
+    await this.#ingestion.stop();
     await this.#database.stop();
   }
 
@@ -318,6 +327,7 @@ class ControlPlane implements RunningControl {
       warnings: this.#loaded.warnings,
       snapshot: { version: snapshot.version, created_at: new Date(snapshot.createdAtMs).toISOString() },
       store: this.#database.status,
+      ingestion: this.#ingestion.status,
       keys: { count: this.#keys.size, sequence: keyDirectory.sequence },
       deployments: snapshot.deployments.map((deployment) => ({
         id: deployment.id,

@@ -1,119 +1,12 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import type { OpenEvent, UsageEvent } from '../../src/contract/usage-event.ts';
-import { type IngesterSettings, UsageIngester } from '../../src/control/ingest/usage-ingester.ts';
-import type { Store } from '../../src/control/store/store.ts';
-import { takeProcessLock } from '../../src/runtime/process-lock.ts';
-import { SAMPLE_EVENT, SAMPLE_OPEN } from '../support/usage-event-sample.ts';
-import { openTestStore, testStoreOptions } from './test-store.ts';
-
-const NODE = '0193a4c5-7a3f-7001-9abc-000000000001';
-const DAY_MS = 86_400_000;
-const SILENT = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
-
-/** A data directory with a journal, and a database beside it. */
-class Node {
-  readonly store: Store;
-  readonly directory: string;
-  readonly journal: string;
-  readonly settings: { -readonly [Name in keyof IngesterSettings]: IngesterSettings[Name] } = {
-    keepEventsMs: null,
-    keepSegmentsMs: 0,
-  };
-  #count = 0;
-
-  private constructor(store: Store, directory: string) {
-    this.store = store;
-    this.directory = directory;
-    this.journal = join(directory, 'journal');
-    mkdirSync(this.journal);
-    mkdirSync(join(directory, 'writers'));
-    writeFileSync(join(directory, 'node-id'), NODE);
-  }
-
-  static async start(t: TestContext): Promise<Node> {
-    const options = await testStoreOptions(t);
-    const directory = mkdtempSync(join(tmpdir(), 'slipstream-ingest-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
-    return new Node(await openTestStore(t, options), directory);
-  }
-
-  ingester(chunkBytes?: number): UsageIngester {
-    return new UsageIngester({
-      dataDirectory: this.directory,
-      usage: this.store.usage,
-      settings: () => this.settings,
-      logger: SILENT,
-      pollMs: 5,
-      ...(chunkBytes === undefined ? {} : { chunkBytes }),
-    });
-  }
-
-  /** A process that lives until the function returned is called. */
-  live(t: TestContext, epoch: string): () => void {
-    const lock = takeProcessLock(join(this.directory, 'writers', `${NODE}-${epoch}.lock`));
-    assert.ok(lock !== null);
-    t.after(() => lock.release());
-    return () => lock.release();
-  }
-
-  segment(epoch: string, sequence = 1, start = 0): string {
-    return `${NODE}-${epoch}-0.${start}-${String(sequence).padStart(6, '0')}.ndjson`;
-  }
-
-  append(segment: string, ...lines: readonly (UsageEvent | OpenEvent | string)[]): void {
-    const text = lines.map((line) => (typeof line === 'string' ? line : `${JSON.stringify(line)}\n`)).join('');
-    appendFileSync(join(this.journal, segment), text);
-  }
-
-  event(rest: Partial<UsageEvent> = {}): UsageEvent {
-    this.#count += 1;
-    const id = `0193a4c5-7a3f-7001-9abc-${String(this.#count).padStart(12, '0')}`;
-    return { ...SAMPLE_EVENT, costNano: 7, ...rest, id: rest.id ?? id };
-  }
-
-  open(event: UsageEvent): OpenEvent {
-    return { ...SAMPLE_OPEN, open: event.id, key: event.key, streamEvents: 3 };
-  }
-
-  async rows(): Promise<readonly { id: string; aborted: string | null; spend_nano: bigint }[]> {
-    return this.store.db.selectFrom('usage_events').select(['id', 'aborted', 'spend_nano']).orderBy('id').execute();
-  }
-
-  /** What every aggregate must be by the rows, and is. */
-  async check(): Promise<{ requests: number; spend_nano: bigint }> {
-    const { db } = this.store;
-    const rows = await db.selectFrom('usage_events').selectAll().execute();
-    const spend = rows.reduce((sum, row) => sum + row.spend_nano, 0n);
-    const daily = await db.selectFrom('usage_daily').selectAll().execute();
-    const detail = await db.selectFrom('usage_detail').selectAll().execute();
-    const totals = await db.selectFrom('usage_totals').selectAll().execute();
-    for (const [name, list] of [
-      ['total', daily.filter(({ kind }) => kind === 'total')],
-      ['key', daily.filter(({ kind }) => kind === 'key')],
-      ['detail', detail],
-      ['totals by key', totals.filter(({ kind }) => kind === 'key')],
-    ] as const) {
-      assert.equal(
-        list.reduce((sum, row) => sum + row.requests, 0),
-        rows.length,
-        `requests of ${name}`,
-      );
-      assert.equal(
-        list.reduce((sum, row) => sum + row.spend_nano, 0n),
-        spend,
-        `spend of ${name}`,
-      );
-    }
-    return { requests: rows.length, spend_nano: spend };
-  }
-}
+import { test } from 'node:test';
+import { SAMPLE_EVENT } from '../support/usage-event-sample.ts';
+import { DAY_MS, NODE, UsageNode } from './usage-node.ts';
 
 test('events become rows once, in any number of looks, and a segment that is finished is deleted', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const release = node.live(t, 'a');
   const segment = node.segment('a');
   const ingester = node.ingester();
@@ -139,7 +32,7 @@ test('events become rows once, in any number of looks, and a segment that is fin
 });
 
 test('a row has what the event has', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const failed = {
     deployment: 'd-0',
     status: 500,
@@ -242,7 +135,7 @@ test('a row has what the event has', async (t) => {
 });
 
 test('two ingesters at the same time, with small chunks: each event once', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const spend = { total: 0n };
   for (let sequence = 1; sequence <= 3; sequence += 1) {
     const events = Array.from({ length: 400 }, (_, n) => node.event({ costNano: n, key: String(n % 7).repeat(64) }));
@@ -264,7 +157,7 @@ test('two ingesters at the same time, with small chunks: each event once', async
 });
 
 test('one that was stopped while another finished and deleted the segment writes nothing', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const segment = node.segment('a');
   node.append(segment, node.event(), node.event());
   const request = {
@@ -285,7 +178,7 @@ test('one that was stopped while another finished and deleted the segment writes
 });
 
 test('an open line without its event, of a process that is gone, is an aborted event; with its event it is nothing', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const release = node.live(t, 'a');
   const [ended, later, lost] = [node.event(), node.event(), node.event({ key: 'b'.repeat(64) })];
   node.append(node.segment('a'), node.open(ended), node.open(later), node.open(lost), ended);
@@ -317,7 +210,7 @@ test('an open line without its event, of a process that is gone, is an aborted e
 });
 
 test('an event that is there already is left out, and counted', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const events = [node.event(), node.event(), node.event()];
   node.append(node.segment('a'), events[0]!, events[1]!);
   node.append(node.segment('b'), events[1]!, events[2]!);
@@ -328,7 +221,7 @@ test('an event that is there already is left out, and counted', async (t) => {
 });
 
 test('what keys, users, teams and members have spent is added up where budgets look', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const { store } = node;
   const by = { changedBy: 'test', nowMs: 1 };
   await store.users.create({ user_id: 'u' }, by);
@@ -347,7 +240,7 @@ test('what keys, users, teams and members have spent is added up where budgets l
 });
 
 test('old events are deleted, what they add up to stays', async (t) => {
-  const node = await Node.start(t);
+  const node = await UsageNode.start(t);
   const nowMs = Date.now();
   node.append(node.segment('a'), node.event({ at: nowMs - 10 * DAY_MS }), node.event({ at: nowMs }));
   node.settings.keepEventsMs = 7 * DAY_MS;

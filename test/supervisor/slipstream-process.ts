@@ -31,7 +31,13 @@ export class SlipstreamProcess {
   constructor(t: TestContext, command: readonly string[], options: StartOptions = {}) {
     const program = [...(options.prefix ?? []), process.execPath, LAUNCHER, ...command, ...(options.args ?? [])];
     this.child = spawn(program[0] ?? '', program.slice(1), {
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        SLIPSTREAM_JOURNAL_KEEP: '86400', // tests look at the journal afterwards
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));

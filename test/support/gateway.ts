@@ -47,7 +47,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const args = ['start', '--config', configPath, ...address, '--data-dir', dataDirectory];
   if (options.mode === 'no-sidecar') args.push('--no-sidecar');
   const child = spawn(process.execPath, [LAUNCHER, ...args, ...(options.args ?? [])], {
-    env: { ...process.env, ...options.env },
+    // Tests look at the journal after everything is over; the gateway deletes what it has ingested.
+    env: { ...process.env, SLIPSTREAM_JOURNAL_KEEP: '86400', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -19,7 +19,7 @@ export interface AdminCall<Query, Body> {
 /** Who may call: anyone, the holder of any key (the endpoint itself says of what), or the master key only. */
 export type Access = 'open' | 'key-holder' | 'admin';
 
-export const ENDPOINT_TAGS = ['keys', 'teams', 'users', 'models', 'audit', 'gateway'] as const;
+export const ENDPOINT_TAGS = ['keys', 'teams', 'users', 'models', 'audit', 'spend', 'gateway'] as const;
 
 interface EndpointText {
   readonly method: 'GET' | 'POST' | 'DELETE';

@@ -6,6 +6,7 @@ import { KEY_ENDPOINTS } from './keys/key-endpoints.ts';
 import { listKeysEndpoint } from './keys/list-keys-endpoint.ts';
 import { regenerateKeyEndpoint } from './keys/regenerate-key-endpoint.ts';
 import { openApiDocument } from './openapi-document.ts';
+import { SPEND_ENDPOINTS } from './spend/spend-endpoints.ts';
 import { LIST_TEAMS_ENDPOINTS } from './teams/list-teams-endpoints.ts';
 import { MEMBER_ENDPOINTS } from './teams/member-endpoints.ts';
 import { TEAM_ENDPOINTS } from './teams/team-endpoints.ts';
@@ -27,6 +28,7 @@ let document: Record<string, unknown> | null = null;
 
 /** The management API: every route of it, in the order of its documentation. */
 export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
+  ...SPEND_ENDPOINTS,
   ...KEY_ENDPOINTS,
   listKeysEndpoint,
   regenerateKeyEndpoint,

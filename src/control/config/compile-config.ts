@@ -10,6 +10,7 @@ import { compileStrategies } from './compile-strategies.ts';
 import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
 import { compileFallbacks, type FallbackField } from './compile-fallbacks.ts';
 import { compileAliases, compileGroups, finishDeployments } from './compile-routing.ts';
+import type { IngesterSettings } from '../ingest/usage-ingester.ts';
 import type { StoreOptions } from '../store/open-store.ts';
 import { entriesOf, formatPath, itemsOf, nodeAt, toPublic, toTexts } from './config-node.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -41,6 +42,8 @@ export interface CompiledConfig {
   readonly admin: Settings['admin'];
   /** Of the store. */
   readonly database: Omit<StoreOptions, 'dataDirectory'>;
+  /** How long what was used is kept. */
+  readonly usage: IngesterSettings;
   readonly deployments: readonly DeploymentInfo[];
   readonly settings: readonly ResolvedSetting[];
   readonly keyReports: readonly KeyReport[];
@@ -94,6 +97,7 @@ export function compileConfig(
       maxConnections: settings.values.database_connections,
       connectTimeoutMs: settings.values.database_connection_timeout,
     },
+    usage: { keepEventsMs: settings.values.usage_retention, keepSegmentsMs: settings.values.journal.keep },
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,
     keyReports,

@@ -133,10 +133,11 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...ignored('usage is always asked for, see inject_stream_usage', 'always_include_stream_usage'),
     ...ignored('the master key is never returned', 'disable_master_key_return'),
     ...ignored('no message content is ever stored', 'store_prompts_in_spend_logs'),
+    ...ignored('old events are deleted all the time, a few at once', 'maximum_spend_logs_retention_interval'),
     ...unsupported(
       NO_DATABASE,
       `store_model_in_db database_max_idle_connection_lifetime disable_spend_logs disable_error_logs allow_requests_on_db_unavailable
-       maximum_spend_logs_retention_period maximum_spend_logs_retention_interval user_api_key_cache_ttl
+       user_api_key_cache_ttl
        encryption_algorithm`,
     ),
     ...unsupported(

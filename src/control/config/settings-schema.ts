@@ -8,6 +8,7 @@ import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import {
   choice,
+  durationOrNever,
   flag,
   flagOrPath,
   integer,
@@ -162,6 +163,12 @@ const journalSchema = z.strictObject({
       'process is killed.',
     unit: 'seconds',
     default: '5',
+  }),
+  keep: setting(seconds({ zero: true }), {
+    description:
+      'How long a journal file stays after all its events are in the database. Until it is deleted it counts in max_bytes.',
+    unit: 'seconds',
+    default: '0',
   }),
   on_full: setting(choice(['drop', 'refuse']), {
     description:
@@ -495,6 +502,13 @@ export const slipstreamSchema = z.strictObject({
   limits: limitsSchema,
   rate_limits: rateLimitsSchema,
   journal: journalSchema,
+  usage_retention: setting(durationOrNever(), {
+    description:
+      'How long the database keeps the events of single requests: `30d`, `12h`, or never to delete them. What they add ' +
+      'up to by day, key, user, team, model and tag stays.',
+    default: 'never',
+    litellm: ['general_settings.maximum_spend_logs_retention_period'],
+  }),
   listen: z.array(listenerSchema),
   model_groups: z.record(z.string(), modelGroupSchema),
   keys: z.array(virtualKeySchema),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { addDuration, parseDuration } from '../../domain/time/duration.ts';
 import { resolvePlainScalar } from './yaml-scalars.ts';
 
 /*
@@ -59,6 +60,16 @@ export const seconds = (options: { zero?: boolean } = {}): z.ZodType<number> =>
 export const secondsOrNever = (): z.ZodType<number | null> =>
   z.union([z.literal('never').transform(() => null), seconds({ zero: true })], {
     error: 'must be a number of seconds, or never',
+  });
+
+/** LiteLLM's durations (`30s`, `24h`, `7d`, `1mo` of 30 days), or `never`: ms, or null, in the program. */
+export const durationOrNever = (): z.ZodType<number | null> =>
+  scalar.transform((value, context) => {
+    const written = String(value).trim();
+    if (written === 'never') return null;
+    const duration = parseDuration(written);
+    if (duration === null) return refuse(context, 'must be a duration such as 12h or 30d, or never');
+    return duration.unit === 'mo' ? duration.amount * 30 * 86_400_000 : addDuration(0, duration);
   });
 
 /** A whole number, or `unlimited`, which is null in the program. */

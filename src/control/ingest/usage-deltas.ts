@@ -1,3 +1,4 @@
+import { dayOf } from '../spend/days.ts';
 import { isSuccess, type UsageRow } from './usage-row.ts';
 
 /** What `usage_daily` adds up by. `total` has one row a day, with an empty name. */
@@ -67,13 +68,7 @@ export interface TotalDelta {
   last_at_ms: number;
 }
 
-const MS_PER_DAY = 86_400_000;
 const SEPARATOR = '\0';
-
-/** Days since 1970-01-01, UTC. */
-function dayOf(unixMs: number): number {
-  return Math.floor(unixMs / MS_PER_DAY);
-}
 
 /** Adds up what a batch of rows adds to each aggregate, so that each is written once per batch. Pure. */
 export class UsageDeltas {

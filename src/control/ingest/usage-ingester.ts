@@ -27,7 +27,8 @@ export interface IngesterSettings {
 
 export interface IngesterOptions {
   readonly dataDirectory: string;
-  readonly usage: UsageBackend;
+  /** @throws {StoreError} `unavailable` while the database is away. */
+  readonly usage: () => UsageBackend;
   /** Of the configuration in force. */
   readonly settings: () => IngesterSettings;
   readonly logger: Logger;
@@ -57,6 +58,7 @@ export class UsageIngester {
   readonly #known = new Map<string, SegmentState>();
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
+  #wake = (): void => undefined;
   #events = 0;
   #invalidLines = 0;
   #duplicates = 0;
@@ -74,9 +76,15 @@ export class UsageIngester {
     this.#running = this.#run();
   }
 
+  /** Does not wait any longer before it tries again. */
+  wake(): void {
+    this.#wake();
+  }
+
   /** Resolves when the transaction under way is over. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#wake();
     await this.#running;
   }
 
@@ -122,8 +130,17 @@ export class UsageIngester {
       } catch (error) {
         waitMs = this.#failed(error);
       }
-      await pause(waitMs, this.#stop.signal);
+      await this.#pause(waitMs);
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
   }
 
   async #learnStates({ segments }: JournalListing): Promise<void> {
@@ -131,7 +148,7 @@ export class UsageIngester {
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
     const unknown = [...names].filter((name) => !this.#known.has(name));
     if (unknown.length === 0) return;
-    for (const state of await this.#options.usage.states(unknown)) this.#known.set(state.segment, state);
+    for (const state of await this.#options.usage().states(unknown)) this.#known.set(state.segment, state);
   }
 
   /** @returns null when all of its segments are finished; else the bytes that are still to be taken. */
@@ -147,7 +164,8 @@ export class UsageIngester {
 
   /** @returns true when it is finished. */
   async #takeSegment(listing: JournalListing, writer: string, segment: SegmentName): Promise<boolean> {
-    const { usage, chunkBytes = CHUNK_BYTES } = this.#options;
+    const { chunkBytes = CHUNK_BYTES } = this.#options;
+    const usage = this.#options.usage();
     const isFinal = listing.isFinal(segment);
     while (!this.#stop.signal.aborted) {
       const state = this.#known.get(segment.name) ?? { segment: segment.name, position: 0, finishedAtMs: null };
@@ -214,7 +232,8 @@ export class UsageIngester {
   }
 
   async #endWriters(listing: JournalListing, unfinished: ReadonlySet<string>): Promise<void> {
-    const { usage, logger } = this.#options;
+    const { logger } = this.#options;
+    const usage = this.#options.usage();
     for (const writer of await usage.openWriters()) {
       if (unfinished.has(writer) || !listing.isGone(writer)) continue;
       const events = await usage.endWriter(writer);
@@ -224,7 +243,8 @@ export class UsageIngester {
   }
 
   async #deleteSegments(listing: JournalListing): Promise<void> {
-    const { usage, settings } = this.#options;
+    const { settings } = this.#options;
+    const usage = this.#options.usage();
     const untilMs = Date.now() - settings().keepSegmentsMs;
     const old = listing.segments.filter(({ name }) => {
       const finishedAtMs = this.#known.get(name)?.finishedAtMs ?? null;
@@ -236,7 +256,8 @@ export class UsageIngester {
 
   /** @returns true if there may be more. */
   async #deleteOldEvents(nowMs: number): Promise<boolean> {
-    const { usage, settings } = this.#options;
+    const { settings } = this.#options;
+    const usage = this.#options.usage();
     if (nowMs < this.#deleteAtMs) return false;
     const { keepEventsMs } = settings();
     if (keepEventsMs !== null && (await usage.deleteEvents(nowMs - keepEventsMs, DELETE_EVENTS)) === DELETE_EVENTS) {
@@ -265,17 +286,4 @@ export class UsageIngester {
     this.#fault = null;
     this.#backOffMs = FIRST_BACK_OFF_MS;
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

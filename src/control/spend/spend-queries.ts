@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DailyKind } from '../ingest/usage-deltas.ts';
 import type { Database } from '../store/database.ts';
+import type { StoreEngine } from '../store/store-engine.ts';
 import type { UsageEventTable, UsageSumColumns } from '../store/tables/usage-tables.ts';
 
 /** Both days included. */
@@ -19,6 +20,13 @@ export interface DailySpend {
   readonly day: number;
   readonly name: string;
   readonly spend_nano: bigint;
+}
+
+export interface DailyList {
+  readonly day: number;
+  readonly names: readonly string[];
+  /** Nano-dollars of each, as text. */
+  readonly spends: readonly string[];
 }
 
 export interface DailyActivity {
@@ -62,9 +70,11 @@ export type EventRow = Readonly<UsageEventTable>;
  */
 export class SpendQueries {
   readonly #db: Kysely<Database>;
+  readonly #engine: StoreEngine;
 
-  constructor(db: Kysely<Database>) {
+  constructor(db: Kysely<Database>, engine: StoreEngine) {
     this.#db = db;
+    this.#engine = engine;
   }
 
   /** Of all time. */
@@ -105,6 +115,29 @@ export class SpendQueries {
       .where('day', '<=', range.toDay);
     if (names !== null) query = query.where('name', 'in', names.length === 0 ? [''] : names);
     return query.select(['day', 'name', 'spend_nano']).orderBy('day').orderBy('name').execute();
+  }
+
+  /**
+   * The same with one row a day: of a thousand keys over 90 days, two lists for each day cross the threads many times
+   * faster than a row for each.
+   */
+  async dailyLists(kind: DailyKind, range: DayRange): Promise<DailyList[]> {
+    const list = sql.raw(this.#engine === 'sqlite' ? 'json_group_array' : 'json_agg');
+    const rows = await this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', kind)
+      .where('day', '>=', range.fromDay)
+      .where('day', '<=', range.toDay)
+      .groupBy('day')
+      .orderBy('day')
+      .select([
+        'day',
+        sql<string | string[]>`${list}(name order by name)`.as('names'),
+        // As texts, for JSON would have them as fractions.
+        sql<string | string[]>`${list}(cast(spend_nano as text) order by name)`.as('spends'),
+      ])
+      .execute();
+    return rows.map(({ day, names, spends }) => ({ day, names: parsed(names), spends: parsed(spends) }));
   }
 
   async activity(kind: DailyKind, range: DayRange): Promise<DailyActivity[]> {
@@ -176,4 +209,9 @@ export class SpendQueries {
     if (model !== null) query = query.where('model', '=', model);
     return query;
   }
+}
+
+/** SQLite gives JSON as text, `pg` what it says. */
+function parsed(list: string | string[]): readonly string[] {
+  return typeof list === 'string' ? (JSON.parse(list) as string[]) : list;
 }

@@ -57,7 +57,7 @@ export class Store {
     this.teams = new TeamRepository(backend.db, this.changes);
     this.users = new UserRepository(backend.db, this.changes);
     this.usage = backend.usage;
-    this.spend = new SpendQueries(backend.db);
+    this.spend = new SpendQueries(backend.db, backend.engine);
     this.audit = new AuditRepository(backend.db);
   }
 
