@@ -87,6 +87,7 @@ describe('a request whose process is gone', () => {
     assert.equal(event.aborted, 'process_ended');
     assert.deepEqual([event.usage?.inputTokens, event.usage?.outputTokens], [25, 7]);
     assert.equal(event.usageSource, 'estimated');
+    assert.equal(event.costNano, 40);
     const known = { inputTokens: 90, outputTokens: 1, cacheReadTokens: 80, cacheWriteTokens: 0, reasoningTokens: 0 };
     assert.deepEqual(abortedEvent({ ...SAMPLE_OPEN, usage: known }).usage, { ...known, outputTokens: 7 });
   });

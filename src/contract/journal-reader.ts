@@ -61,6 +61,5 @@ export function abortedEvent(line: OpenEvent): UsageEvent {
     attempts: [],
     usage: estimateUsage(rest.requestBytes, streamEvents, usage),
     usageSource: 'estimated',
-    costNano: null,
   };
 }

@@ -102,7 +102,7 @@ const EVENT: Checks<UsageEvent> = {
   costNano: orNull(isCount),
 };
 
-const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount };
+const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount, costNano: orNull(isCount) };
 
 /** @returns what is wrong with it as a `UsageEvent`, or null. Members that this version does not know are no problem. */
 export function usageEventProblem(value: unknown): string | null {

@@ -107,6 +107,8 @@ export interface OpenEvent extends Pick<
   readonly streamEvents: number;
   /** What the provider had reported by then, or null. */
   readonly usage: TokenUsage | null;
+  /** What `abortedEvent` would estimate as of this line, at the price in force: it is its event's cost if there is no other. */
+  readonly costNano: number | null;
 }
 
 /** What a request cost altogether, nano-dollars; null where nothing of it has a cost. */

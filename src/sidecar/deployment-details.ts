@@ -1,10 +1,10 @@
 import type { Bytes } from '../base/bytes.ts';
-import { DeploymentPrices } from '../contract/deployment-prices.ts';
 import type { DeploymentSpec, SidecarSettings } from '../contract/snapshot.ts';
 import { ENDPOINTS, ENDPOINT_NAMES, type EndpointName } from '../domain/endpoints.ts';
 import { modelSource } from '../domain/request/body-edits.ts';
 import { queryNames } from '../domain/request/passed-query.ts';
 import { HEADER_NAMES, HeaderId } from '../http1/header-id.ts';
+import { DeploymentPrices } from './deployment-prices.ts';
 import { eventTexts, type EventTexts } from './exchange/event-texts.ts';
 
 /** What a request to a deployment, and its answer, take from the configuration: texts, tables, prices, all ready for use. */

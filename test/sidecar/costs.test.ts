@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { spentNano, type UsageEvent } from '../../src/contract/usage-event.ts';
+import { abortedEvent } from '../../src/contract/journal-reader.ts';
+import { DEFAULT_JOURNAL_SETTINGS } from '../../src/contract/snapshot.ts';
+import { type OpenEvent, spentNano, type UsageEvent } from '../../src/contract/usage-event.ts';
 import type { Price, Prices } from '../../src/domain/pricing/price.ts';
-import { startFlow } from '../support/flow-support.ts';
-import { ask, RawClient, requestBytes, type RawReply } from '../support/raw-client.ts';
+import { chatClient, startFlow } from '../support/flow-support.ts';
+import { ask, eventually, RawClient, requestBytes, type RawReply } from '../support/raw-client.ts';
 import { chunkedReply, jsonReply, ScriptedUpstream, sse, type UpstreamScript } from '../support/scripted-upstream.ts';
 import { deployment, MASTER_KEY, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
 
@@ -144,6 +146,24 @@ describe('the cost of an answer', () => {
       event.costNano! <= Math.ceil(event.durationMs) * 1_000_000,
       `${event.costNano} in ${event.durationMs} ms`,
     );
+  });
+});
+
+describe('a request that takes long', () => {
+  it('has in its open line what it costs so far, which is its cost should its process end', async () => {
+    const whole = chunkedReply(EVENTS, sse('{"choices":[{"delta":{"content":"x"}}]}'));
+    upstream.script = (_request, answer) => answer.write(whole.subarray(0, whole.length - '0\r\n\r\n'.length));
+    const journal = { ...DEFAULT_JOURNAL_SETTINGS, openAfterMs: 50 };
+    const other = await startFlow([deployment('a', upstream.port, { price: PRICE })], {}, { settings: { journal } });
+    try {
+      const client = chatClient(other.port, 'a', ',"stream":true');
+      await eventually(() => other.journalText().includes('"open"'), 'there is an open line');
+      const { usage, costNano } = abortedEvent(JSON.parse(other.journalText()) as OpenEvent);
+      assert.equal(costNano, usage!.inputTokens * 2500 + 10_000);
+      client.close();
+    } finally {
+      await other.stop();
+    }
   });
 });
 

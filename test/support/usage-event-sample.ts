@@ -45,4 +45,4 @@ const {
 } = SAMPLE_EVENT;
 
 /** The `open` line of the same request. */
-export const SAMPLE_OPEN: OpenEvent = { ...common, open: id, streamEvents: 7, usage: null };
+export const SAMPLE_OPEN: OpenEvent = { ...common, open: id, streamEvents: 7, usage: null, costNano: 40 };

@@ -29,11 +29,14 @@ export function usageEventLine(exchange: Exchange, durationMs: number): string {
 /** The `OpenEvent` of an exchange that goes on. */
 export function openEventLine(exchange: Exchange, durationMs: number): string {
   const { streamReader } = exchange;
+  const events = streamReader === null ? 0 : streamReader.eventCount;
+  const known = streamReader === null ? null : streamReader.usage;
+  const costNano = replyCost(exchange, estimateUsage(exchange.body.length, events, known), exchange.status);
   return (
     `{"v":${USAGE_EVENT_FORMAT},"open":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
     `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
-    `${who(exchange)},"status":${exchange.status},"streamEvents":${streamReader === null ? 0 : streamReader.eventCount}` +
-    `,"usage":${usage(streamReader === null ? null : streamReader.usage)}${sizes(exchange)}}\n`
+    `${who(exchange)},"status":${exchange.status},"streamEvents":${events}` +
+    `,"usage":${usage(known)},"costNano":${costNano}${sizes(exchange)}}\n`
   );
 }
 

@@ -1,4 +1,4 @@
-import type { DeploymentSpec } from './snapshot.ts';
+import type { DeploymentSpec } from '../contract/snapshot.ts';
 import { type CompiledPrice, compilePrice } from '../domain/pricing/compile-price.ts';
 
 /**
