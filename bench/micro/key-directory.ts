@@ -20,6 +20,7 @@ const records: KeyRecord[] = Array.from({ length: count }, (_, index) => ({
   models: ['gpt-4o', 'claude-*'],
   aliases: {},
   allowedRoutes: [],
+  tags: [],
   rpmLimit: 100,
   tpmLimit: null,
   maxParallelRequests: null,

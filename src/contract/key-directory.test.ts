@@ -18,6 +18,7 @@ function recordOf(hash: string, alias: string | null = null): KeyRecord {
     models: ['gpt-4o', 'openai/*'],
     aliases: { fast: 'gpt-4o', b: 'openai/b' },
     allowedRoutes: ['/v1/embeddings'],
+    tags: ['prod'],
     rpmLimit: 100,
     tpmLimit: null,
     maxParallelRequests: 3,

@@ -170,6 +170,7 @@ function inOrder(record: KeyRecord): KeyRecord {
     models: record.models,
     aliases: textsInOrder(record.aliases),
     allowedRoutes: record.allowedRoutes,
+    tags: record.tags,
     ...limitsInOrder(record),
     modelLimits: modelLimitsInOrder(record.modelLimits),
     userLimits: record.userLimits === null ? null : ownerLimitsInOrder(record.userLimits),

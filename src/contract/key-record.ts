@@ -30,6 +30,8 @@ export interface KeyRecord extends LimitSpec {
   readonly aliases: Readonly<Record<string, string>>;
   /** Paths, patterns with `*`, LiteLLM's groups of routes; empty = all. */
   readonly allowedRoutes: readonly string[];
+  /** Its own and its team's: every request with it has them. */
+  readonly tags: readonly string[];
   readonly modelLimits: ModelLimits;
   /** Of the user named in `userId`; null = none. */
   readonly userLimits: OwnerLimits | null;

@@ -33,6 +33,7 @@ describe('virtual keys', () => {
       models: ['a', 'b/*'],
       aliases: {},
       allowedRoutes: [],
+      tags: [],
       rpmLimit: 1,
       tpmLimit: 2,
       maxParallelRequests: 3,

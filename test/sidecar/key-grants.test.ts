@@ -9,6 +9,7 @@ const KEYS = [
   keyRecord('sk-aliases', { models: ['claude'], aliases: { fast: 'gpt', nowhere: 'no-such-model' } }),
   keyRecord('sk-embeds', { allowedRoutes: ['/v1/embeddings', '/models'] }),
   keyRecord('sk-llm', { allowedRoutes: ['llm_api_routes'] }),
+  keyRecord('sk-tagged', { tags: ['prod', 'team-a'] }),
   keyRecord('sk-manages', { allowedRoutes: ['management_routes'] }),
 ];
 
@@ -71,6 +72,18 @@ describe('aliases of a key', () => {
     };
     assert.deepEqual(await list('sk-aliases'), ['claude', 'fast']);
     assert.deepEqual(await list('sk-plain'), ['gpt', 'claude']);
+  });
+});
+
+describe('tags of a key', () => {
+  it('are those of its requests, besides the request’s own', async () => {
+    const tagsOf = async (headers: readonly string[]): Promise<readonly string[] | undefined> => {
+      const before = gateway.journal().length;
+      await ask(gateway.port, { headers: ['authorization: Bearer sk-tagged', ...headers], body: '{"model":"gpt"}' });
+      return gateway.journal()[before]?.tags;
+    };
+    assert.deepEqual(await tagsOf([]), ['prod', 'team-a']);
+    assert.deepEqual(await tagsOf(['x-litellm-tags: batch, prod']), ['batch', 'prod', 'team-a']);
   });
 });
 

@@ -34,6 +34,7 @@ export function keyRecord(key: string, rest: Partial<KeyRecord> = {}): KeyRecord
     models: [],
     aliases: {},
     allowedRoutes: [],
+    tags: [],
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,

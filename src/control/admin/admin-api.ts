@@ -1,6 +1,8 @@
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { KeyRecord } from '../../contract/key-record.ts';
 import { errorBody, errorStatus, type GatewayError, gatewayError } from '../../domain/errors/gateway-error.ts';
+import { compileRouteGrant, isRouteAllowed } from '../../domain/keys/route-grant.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { clearSocketPath, restrictSocket } from '../unix-socket.ts';
 import { authenticate } from './admin-authenticator.ts';
@@ -98,6 +100,7 @@ export class AdminApi {
       if (access === 'admin' && caller.role !== 'admin') {
         throw adminError('admin_required', 'This route needs the master key.');
       }
+      if (caller.role === 'key-holder') refuseOtherRoutes(caller.record, pathOf(request.url));
       this.#callers.set(request, caller);
       return undefined;
     });
@@ -206,6 +209,16 @@ function refuse(reply: FastifyReply, error: GatewayError): void {
     .headers(error.retryAfterSeconds > 0 ? { 'retry-after': String(error.retryAfterSeconds) } : {})
     .header('x-slipstream-error', error.name)
     .send(errorBody(error, 'openai'));
+}
+
+/** @throws {AdminError} when the key has routes that it may call, and this is none of them. */
+function refuseOtherRoutes({ allowedRoutes }: KeyRecord, path: string): void {
+  const grant = compileRouteGrant(allowedRoutes);
+  if (grant === null || isRouteAllowed(grant, path)) return;
+  throw adminError(
+    'route_not_allowed',
+    `The key may not call ${path}, only allowed_routes=${JSON.stringify(allowedRoutes)}.`,
+  );
 }
 
 /** Without the query, which can carry a key. */

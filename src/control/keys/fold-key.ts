@@ -16,6 +16,8 @@ export interface KeyGrant extends LimitSpec {
   readonly models: readonly string[];
   readonly aliases: Readonly<Record<string, string>>;
   readonly allowedRoutes: readonly string[];
+  /** None: none. */
+  readonly tags?: readonly string[];
   readonly modelLimits: ModelLimits;
   readonly expiresAtMs: number | null;
   readonly blocked: boolean;
@@ -26,6 +28,8 @@ export interface OwnerGrant {
   readonly alias: string | null;
   readonly models: readonly string[];
   readonly aliases: Readonly<Record<string, string>>;
+  /** Of a team. */
+  readonly tags?: readonly string[];
   readonly limits: OwnerLimits | null;
   readonly blocked: boolean;
 }
@@ -48,6 +52,7 @@ export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
     models: effectiveModels(grant.models, user?.models ?? [], team?.models ?? null),
     aliases: effectiveAliases(grant.aliases, team?.aliases ?? {}),
     allowedRoutes: grant.allowedRoutes,
+    tags: [...new Set([...(grant.tags ?? []), ...(team?.tags ?? [])])],
     rpmLimit: grant.rpmLimit,
     tpmLimit: grant.tpmLimit,
     maxParallelRequests: grant.maxParallelRequests,

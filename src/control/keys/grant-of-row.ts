@@ -13,6 +13,7 @@ export function keyGrantOfRow(row: KeyRow): KeyGrant {
     models: row.models,
     aliases: texts(row.aliases),
     allowedRoutes: row.allowed_routes,
+    tags: row.tags,
     rpmLimit: row.rpm_limit,
     tpmLimit: row.tpm_limit,
     maxParallelRequests: row.max_parallel_requests,
@@ -31,6 +32,7 @@ export function teamGrantOfRow(row: TeamRow): OwnerGrant {
     alias: row.team_alias,
     models: row.models,
     aliases: texts(row.model_aliases),
+    tags: row.tags,
     limits: ownerLimits(row),
     blocked: row.blocked,
   };

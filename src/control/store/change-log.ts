@@ -3,6 +3,7 @@ import type { Database } from './database.ts';
 import { CHANGES_CHANNEL, type StoreEngine } from './store-engine.ts';
 import type { AuditAction, AuditTable, ChangeKind, ChangeRow } from './tables/log-tables.ts';
 import type { JsonObject } from './tables/limit-columns.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Of pg_advisory_xact_lock; any number of ours but that of migrations. */
 const CHANGE_LOCK = 5_316_202;
@@ -173,7 +174,10 @@ function toAuditRow(
 function toJson(row: object | null): JsonObject | null {
   if (row === null) return null;
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? String(value) : (value as unknown)]),
+    Object.entries(row).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? String(value) : withoutSecrets(value),
+    ]),
   );
 }
 

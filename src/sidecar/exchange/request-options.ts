@@ -7,9 +7,16 @@ const MAX_RETRIES = 10;
 
 /**
  * What the client asked of the gateway itself: fields of the body (already read), then `x-litellm-*` headers, then the
- * configuration; the narrower wins.
+ * configuration; the narrower wins. Tags of the key come to those of the request.
  */
 export function readRequestOptions(exchange: Exchange): GatewayError | null {
+  const refusal = readOptions(exchange);
+  const { tags } = exchange.key!.record;
+  if (tags.length > 0) exchange.tags = exchange.tags.length === 0 ? tags : [...new Set([...exchange.tags, ...tags])];
+  return refusal;
+}
+
+function readOptions(exchange: Exchange): GatewayError | null {
   const { fields, snapshot } = exchange;
   exchange.numRetries = Math.min(snapshot.settings.numRetries, MAX_RETRIES);
   if (fields !== null) {

@@ -55,6 +55,7 @@ export const MASTER_KEY: ResolvedKey = {
     models: [],
     aliases: {},
     allowedRoutes: [],
+    tags: [],
     rpmLimit: null,
     tpmLimit: null,
     maxParallelRequests: null,
