@@ -122,3 +122,22 @@ test('a thread that dies of a result too large is replaced; who waited for it is
   );
   assert.equal((await (await second).keys.find(hashOf(1)))?.hash, hashOf(1));
 });
+
+test('a full disk refuses changes whole, keeps reads, and is forgotten when there is room', async (t) => {
+  const store = await open(t);
+  await store.keys.create({ hash: hashOf(1) }, ACTOR);
+  const pages = async (limit: string): Promise<void> => {
+    await sql.raw(`pragma max_page_count${limit}`).execute(store.db);
+  };
+  await pages(' = 1'); // no more than there are
+  const isFull = (error: unknown): boolean => error instanceof StoreError && error.kind === 'unavailable';
+  const large = { hash: hashOf(2), metadata: { text: 'x'.repeat(100_000) } };
+  await assert.rejects(store.keys.create(large, ACTOR), isFull);
+  assert.equal(await store.keys.count(), 1);
+  await pages(' = 1000000');
+  await store.keys.create(large, ACTOR);
+  assert.deepEqual(
+    (await store.changes.readAfter(0, 9)).changes.map((change) => change.object_id),
+    [hashOf(1), hashOf(2)],
+  );
+});
