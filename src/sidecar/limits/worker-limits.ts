@@ -16,6 +16,8 @@ export class WorkerLimits {
   /** `performance.now()` counts from the start of each thread; the table needs one clock for all. */
   readonly #offsetMs: number;
   #hasToldFull = false;
+  /** Rows of what the configuration limits, looked for again in every snapshot. */
+  readonly #configured = new Map<string, number>();
 
   constructor(shared: SharedMemory, registry: MetricsRegistry, logger: Logger) {
     this.table = new LimitTable(shared.limits, shared.workerIndex);
@@ -40,7 +42,12 @@ export class WorkerLimits {
 
   /** The row of a subject; −1 when the table is full. */
   claim(subject: LimitSubject, name: string): number {
-    const row = this.table.claim(rowId(hash('sha256', `${subject}:${name}`)));
+    const isConfigured = subject === 'deployment' || subject === 'model_group';
+    const text = `${subject}:${name}`;
+    const known = isConfigured ? this.#configured.get(text) : undefined;
+    if (known !== undefined) return known;
+    const row = this.table.claim(rowId(hash('sha256', text)));
+    if (isConfigured && row !== -1) this.#configured.set(text, row);
     if (row === -1 && !this.#hasToldFull) {
       this.#hasToldFull = true;
       this.#logger.error('the limit table is full: requests of further limited keys, users and so on are refused', {
