@@ -14,7 +14,7 @@ const config: KnipConfig = {
     'test/soak/run-soak.ts',
     'test/support/end-with-tests.ts', // loaded by the test runner before each file
     'test/support/postgres-setup.ts', // loaded by the test runner before all files
-    'test/chaos/support/{run-chaos,fault-provider-process}.ts',
+    'test/chaos/support/{run-chaos,fault-provider-process,ingester-process}.ts',
     'scripts/{check,fix,generate-docs,pack,report-sizes,run-tests}.ts',
     'bench/**/*.ts',
   ],

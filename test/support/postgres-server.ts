@@ -21,7 +21,7 @@ export interface PostgresServer {
 }
 
 /** Where initdb is, or null. */
-function findPostgres(): string | null {
+export function findPostgres(): string | null {
   const folders = [
     ...(process.env['PATH'] ?? '').split(':'),
     ...globSync('/usr/lib/postgresql/*/bin').sort().toReversed(),

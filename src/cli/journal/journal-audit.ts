@@ -95,6 +95,8 @@ class Audit {
       if (state.isFinal) this.#tornTails.push({ segment: segment.name, bytes: tail.bytes });
       else this.#unfinishedTails += 1;
     } catch (error) {
+      // Ingested and deleted since the directory was read.
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
       this.problem(segment.name, null, error instanceof Error ? error.message : String(error));
     }
   }
