@@ -6,6 +6,7 @@ import { actor, openTestStore } from './test-store.ts';
 
 const KEY = 'a'.repeat(64);
 const OTHER_KEY = 'b'.repeat(64);
+const AT = { created_at_ms: 1, updated_at_ms: 1 };
 const ALL = { page: 1, size: 100 };
 
 test('a team with its members: made, read, changed, left', async (t) => {
@@ -76,6 +77,27 @@ test('a team that is deleted takes its members and keys with it, and each is tol
   );
   const told = (await changes.readAfter(before, 10)).changes.map(({ kind, object_id: id }) => `${kind} ${id}`);
   assert.deepEqual(told.sort(), [`key ${KEY}`, 'team team-1']);
+});
+
+test('a team of more keys than one query can name is deleted all the same', async (t) => {
+  const { teams, keys, db, changes } = await openTestStore(t);
+  await teams.create({ team_id: 'team-1' }, [], actor());
+  const COUNT = 12_000;
+  const hashes = Array.from({ length: COUNT }, (_, index) => index.toString(16).padStart(64, '0'));
+  for (let start = 0; start < COUNT; start += 1000) {
+    const rows = hashes.slice(start, start + 1000).map((hash) => ({ hash, team_id: 'team-1', ...AT }));
+    await db
+      .insertInto('keys')
+      .values(rows as [])
+      .execute();
+  }
+  const before = await changes.lastSequence();
+  await teams.delete(['team-1'], actor());
+  assert.equal(await keys.count(), 0);
+  assert.equal(await changes.lastSequence(), before + COUNT + 1);
+  // And its changes are removed in steps.
+  await changes.prune(actor().nowMs + 1);
+  assert.equal((await changes.readAfter(0, 9)).changes.length, 1);
 });
 
 test('users: made, found, changed; deleted with their keys and memberships', async (t) => {

@@ -9,6 +9,7 @@ import { withoutSecrets } from './without-secrets.ts';
 const CHANGE_LOCK = 5_316_202;
 /** Values of one INSERT: SQLite takes 32,766. */
 const ROWS_PER_INSERT = 1000;
+const PRUNED_AT_ONCE = 1000;
 
 /** Who asked for a change, as the audit log shows it: `master key`, a user's id, or the hash of a key. */
 export interface Actor {
@@ -127,10 +128,23 @@ export class ChangeLog {
     return { changes, isGap: before === undefined };
   }
 
-  /** Removes those before a moment, never the last. */
+  /** Removes those before a moment, never the last: in steps, which hold up others for a moment only. */
   async prune(beforeMs: number): Promise<void> {
     const last = await this.lastSequence();
-    await this.#db.deleteFrom('changes').where('at_ms', '<', beforeMs).where('sequence', '<', last).execute();
+    for (let removed = PRUNED_AT_ONCE; removed >= PRUNED_AT_ONCE;) {
+      const some = this.#db
+        .selectFrom('changes')
+        .select('sequence')
+        .where('at_ms', '<', beforeMs)
+        .where('sequence', '<', last)
+        .orderBy('sequence')
+        .limit(PRUNED_AT_ONCE);
+      const { numDeletedRows } = await this.#db
+        .deleteFrom('changes')
+        .where('sequence', 'in', some)
+        .executeTakeFirstOrThrow();
+      removed = Number(numDeletedRows);
+    }
   }
 
   async #announce(

@@ -34,6 +34,9 @@ export interface KeyFilter {
   readonly organizationId?: string | null;
 }
 
+/** SQLite takes 32,766 values. */
+const HASHES_PER_QUERY = 5000;
+
 export interface Rotation {
   readonly hash: string;
   readonly newHash: string;
@@ -192,18 +195,22 @@ export class KeyRepository {
 /** Also of repositories whose rows own keys. */
 export async function deleteKeys(hashes: readonly string[], scope: ChangeScope): Promise<string[]> {
   const { trx } = scope;
-  if (hashes.length === 0) return [];
-  const rows = await trx.deleteFrom('keys').where('hash', 'in', hashes).returningAll().execute();
-  const retired = await trx
-    .deleteFrom('retired_keys')
-    .where('successor_hash', 'in', hashes)
-    .returning('hash')
-    .execute();
-  for (const row of rows) {
-    scope.record({ action: 'deleted', kind: 'key', objectId: row.hash, before: row, after: null });
+  const deleted: string[] = [];
+  for (let start = 0; start < hashes.length; start += HASHES_PER_QUERY) {
+    const some = hashes.slice(start, start + HASHES_PER_QUERY);
+    const rows = await trx.deleteFrom('keys').where('hash', 'in', some).returningAll().execute();
+    for (const row of rows) {
+      deleted.push(row.hash);
+      scope.record({ action: 'deleted', kind: 'key', objectId: row.hash, before: row, after: null });
+    }
+    const retired = await trx
+      .deleteFrom('retired_keys')
+      .where('successor_hash', 'in', some)
+      .returning('hash')
+      .execute();
+    for (const { hash } of retired) scope.announce('key', hash);
   }
-  for (const { hash } of retired) scope.announce('key', hash);
-  return rows.map(({ hash }) => hash);
+  return deleted;
 }
 
 async function insertKey(key: NewKey, { trx, nowMs, changedBy }: ChangeScope): Promise<KeyRow> {

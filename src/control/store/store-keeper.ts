@@ -8,6 +8,9 @@ import { StoreError } from './store-error.ts';
 const BACK_OFF = { initialMs: 500, maxMs: 15_000, floorMs: 100 };
 /** A stop does not wait longer for a database that does not answer. */
 const STOP_TIMEOUT_MS = 1000;
+const TIDY_EVERY_MS = 3_600_000;
+/** A gateway that was away for longer reads all keys anew. */
+const CHANGES_KEPT_MS = 7 * 24 * 3_600_000;
 
 export interface StoreStatus {
   readonly engine: StoreEngine;
@@ -102,7 +105,10 @@ export class StoreKeeper {
       this.#reason = null;
       this.#logger.info('store open', { engine: store.engine });
       for (const listener of this.#listeners) listener(store);
+      const tidying = setInterval(() => void this.#tidy(store), TIDY_EVERY_MS);
+      void this.#tidy(store);
       const lost = await Promise.race([store.lost, this.#stopping.promise]);
+      clearInterval(tidying);
       this.#store = null;
       if (lost !== undefined) this.#fail(lost);
     }
@@ -110,6 +116,18 @@ export class StoreKeeper {
       await store.close();
     } catch (error) {
       this.#logger.warn('the store did not close', { reason: reasonOf(error) });
+    }
+  }
+
+  /** Removes what nobody will ask for again. */
+  async #tidy(store: Store): Promise<void> {
+    const nowMs = Date.now();
+    try {
+      await store.changes.prune(nowMs - CHANGES_KEPT_MS);
+      await store.keys.removeRetired(nowMs);
+    } catch (error) {
+      // At an end, or when the database goes, this is told elsewhere; else it is tried again in an hour.
+      if (this.#store === store) this.#logger.warn('the store could not be tidied', { reason: reasonOf(error) });
     }
   }
 
