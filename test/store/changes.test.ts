@@ -104,29 +104,6 @@ test('a change whose work fails leaves nothing: no row, no line, no number annou
   assert.equal(told, 1);
 });
 
-test('a batch is all or nothing; one that affects other rows than it must is undone', async (t) => {
-  const store = await openTestStore(t);
-  const { db, keys } = store;
-  const retired = (hash: string) =>
-    db.insertInto('retired_keys').values({ hash, successor_hash: 'y', valid_until_ms: 1 }).compile();
-  const move = (from: string, to: string) =>
-    db.updateTable('retired_keys').set({ hash: to }).where('hash', '=', from).compile();
-  const hashes = async (): Promise<string[]> =>
-    (await db.selectFrom('retired_keys').select('hash').orderBy('hash').execute()).map(({ hash }) => hash);
-  assert.equal(await store.runBatch([{ query: retired('a') }, { query: retired('b'), affects: 1 }]), true);
-  assert.equal(await store.runBatch([{ query: retired('c') }, { query: move('z', 'y'), affects: 1 }]), false);
-  await assert.rejects(store.runBatch([{ query: retired('d') }, { query: retired('a') }]), StoreError);
-  assert.deepEqual(await hashes(), ['a', 'b']);
-  // Beside a transaction it waits its turn.
-  const [, ok] = await Promise.all([
-    keys.create({ hash: hashOf(1) }, actor()),
-    store.runBatch([{ query: move('a', 'c'), affects: 1 }]),
-    keys.create({ hash: hashOf(2) }, actor()),
-  ]);
-  assert.equal(ok, true);
-  assert.deepEqual(await hashes(), ['b', 'c']);
-});
-
 test('sums of money are exact beyond what a number holds; other integers must fit', async (t) => {
   const { keys, db } = await openTestStore(t);
   const half = 2n ** 61n + 1n;

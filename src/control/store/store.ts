@@ -1,4 +1,4 @@
-import type { CompiledQuery, Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { UsageBackend } from '../ingest/usage-backend.ts';
 import { SpendQueries } from '../spend/spend-queries.ts';
 import { AuditRepository } from './audit-repository.ts';
@@ -10,20 +10,12 @@ import type { StoreError } from './store-error.ts';
 import { TeamRepository } from './team-repository.ts';
 import { UserRepository } from './user-repository.ts';
 
-/** A compiled query of a batch. */
-export interface BatchStatement {
-  readonly query: CompiledQuery;
-  /** Rows that it must insert, change or delete; else the whole batch is rolled back. Left out: any number. */
-  readonly affects?: number;
-}
-
 /** What an engine does besides running Kysely's queries. */
 export interface StoreBackend {
   readonly engine: StoreEngine;
   readonly db: Kysely<Database>;
   /** Resolves when it can't be used any more and has to be opened again. */
   readonly lost: Promise<StoreError>;
-  runBatch(statements: readonly BatchStatement[]): Promise<boolean>;
   /** Of ingestion. */
   readonly usage: UsageBackend;
   close(): Promise<void>;
@@ -64,15 +56,6 @@ export class Store {
   /** Resolves when it can't be used any more and has to be opened again. */
   get lost(): Promise<StoreError> {
     return this.#backend.lost;
-  }
-
-  /**
-   * Statements in one transaction, without a way back to this thread between them: on SQLite, one message.
-   *
-   * @returns false if one did not affect as many rows as it had to: then nothing was changed.
-   */
-  runBatch(statements: readonly BatchStatement[]): Promise<boolean> {
-    return this.#backend.runBatch(statements);
   }
 
   async close(): Promise<void> {

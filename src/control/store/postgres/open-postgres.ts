@@ -15,29 +15,10 @@ export function openPostgres(options: PostgresPoolOptions): StoreBackend {
     engine: 'postgres',
     db,
     lost: new Promise(() => undefined), // never: the pool connects again by itself
-    runBatch: async (statements) => {
-      try {
-        await db.transaction().execute(async (trx) => {
-          for (const { query, affects } of statements) {
-            const { numAffectedRows } = await trx.executeQuery(query);
-            if (affects !== undefined && numAffectedRows !== BigInt(affects)) throw new RollBack();
-          }
-        });
-        return true;
-      } catch (error) {
-        if (error instanceof RollBack) return false;
-        throw error;
-      }
-    },
     usage: ingestion.backend,
     close: async () => {
       await ingestion.close();
       await root.destroy();
     },
   };
-}
-
-/** Leaves a transaction without its changes; never leaves this file. */
-class RollBack extends Error {
-  override readonly name = 'RollBack';
 }

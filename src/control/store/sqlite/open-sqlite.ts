@@ -4,7 +4,6 @@ import { usageBackendOver } from '../../ingest/usage-calls.ts';
 import type { Database } from '../database.ts';
 import type { StoreBackend } from '../store.ts';
 import { StoreError } from '../store-error.ts';
-import { encodeParameter } from '../value-codec.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { SqliteThreadDialect } from './sqlite-dialect.ts';
 import { WriteLock } from './write-lock.ts';
@@ -32,21 +31,6 @@ export async function openSqlite(path: string): Promise<StoreBackend> {
     engine: 'sqlite',
     db,
     lost: Promise.race([writer.lost, reader.lost]),
-    runBatch: async (statements) => {
-      await lock.acquire();
-      try {
-        const results = await writer.runBatch(
-          statements.map(({ query, affects }) => ({
-            sql: query.sql,
-            parameters: query.parameters.map(encodeParameter),
-            affects: affects ?? null,
-          })),
-        );
-        return results !== null;
-      } finally {
-        lock.release();
-      }
-    },
     usage: usageBackendOver(async (call) => {
       await lock.acquire();
       try {

@@ -3,12 +3,11 @@ import type { UsageCall } from '../../ingest/usage-calls.ts';
 import { UsageFileError } from '../../ingest/usage-file-error.ts';
 import { StoreError } from '../store-error.ts';
 import type {
-  SqliteQuery,
+  SqliteOrder,
   SqliteReply,
   SqliteRequest,
   SqliteResult,
   SqliteRole,
-  SqliteStatement,
   SqliteThreadData,
 } from './sqlite-messages.ts';
 
@@ -19,7 +18,6 @@ const CONSTRAINT_UNIQUE = 2067;
 /** A query that is longer than this at the end is left behind; its thread ends with the process. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-const MIXED_UP = 'the database thread has answered another question';
 /** A result larger than this ends the thread; the store is opened again. */
 const MAX_HEAP_MB: Readonly<Record<SqliteRole, number>> = { reader: 256, writer: 512 };
 
@@ -61,17 +59,14 @@ export class SqliteConnection {
   }
 
   async run(sql: string, parameters: readonly unknown[] = []): Promise<SqliteResult> {
-    const results = await this.#send('statement', [{ sql, parameters, affects: null }]);
-    return results?.[0] ?? { columns: [], rows: [], affected: 0 };
-  }
-
-  /** In one transaction. Null: rolled back, since one of them did not change as many rows as it had to. */
-  async runBatch(statements: readonly SqliteStatement[]): Promise<readonly SqliteResult[] | null> {
-    return this.#send('batch', statements);
+    this.#lastId += 1;
+    const reply = await this.#ask({ id: this.#lastId, type: 'query', sql, parameters });
+    if (reply.type === 'result') return reply.result;
+    throw toStoreError(reply);
   }
 
   async rollBack(): Promise<void> {
-    await this.#send('rollback', []);
+    await this.#order('rollback');
   }
 
   /** A call of ingestion. The caller holds the write lock. */
@@ -80,37 +75,22 @@ export class SqliteConnection {
     const reply = await this.#ask({ id: this.#lastId, type: 'usage', call });
     if (reply.type === 'usage') return reply.result;
     if (reply.type === 'file-failed') throw new UsageFileError(reply.code, reply.message);
-    throw reply.type === 'failed' ? toStoreError(reply.message, reply.code) : new StoreError('failed', MIXED_UP);
+    throw toStoreError(reply);
   }
 
   async close(): Promise<void> {
     if (this.#fault !== null) return;
     const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS);
     const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
-    this.#send('close', []).catch(() => undefined); // the exit tells it all
+    this.#order('close').catch(() => undefined); // the exit tells it all
     await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS * 1.5).unref())]);
     clearTimeout(timer);
   }
 
-  async #send(
-    type: SqliteQuery['type'],
-    statements: readonly SqliteStatement[],
-  ): Promise<readonly SqliteResult[] | null> {
+  async #order(type: SqliteOrder['type']): Promise<void> {
     this.#lastId += 1;
-    const reply = await this.#ask({ id: this.#lastId, type, statements });
-    switch (reply.type) {
-      case 'results':
-        return reply.results;
-      case 'rolled-back':
-        return null;
-      case 'failed':
-        throw toStoreError(reply.message, reply.code);
-      case 'usage':
-      case 'file-failed':
-        throw new StoreError('failed', MIXED_UP);
-      default:
-        return reply satisfies never;
-    }
+    const reply = await this.#ask({ id: this.#lastId, type });
+    if (reply.type !== 'done') throw toStoreError(reply);
   }
 
   async #ask(request: SqliteRequest): Promise<SqliteReply> {
@@ -129,7 +109,9 @@ export class SqliteConnection {
   }
 }
 
-function toStoreError(message: string, code: number): StoreError {
+function toStoreError(reply: SqliteReply): StoreError {
+  if (reply.type !== 'failed') return new StoreError('failed', 'the database thread has answered another question');
+  const { message, code } = reply;
   if (code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE) return new StoreError('conflict', message);
   return new StoreError(UNAVAILABLE.has(code & 0xff) ? 'unavailable' : 'failed', `SQLite: ${message}`);
 }

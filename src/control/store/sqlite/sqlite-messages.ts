@@ -8,18 +8,17 @@ export interface SqliteThreadData {
   readonly role: SqliteRole;
 }
 
-export interface SqliteStatement {
-  readonly sql: string;
-  readonly parameters: readonly unknown[];
-  /** Rows that it must change; else the batch is rolled back. Null: any number. */
-  readonly affects: number | null;
-}
-
-/** `batch`: all statements in one transaction. `rollback`: of the transaction, if one is open. */
 export interface SqliteQuery {
   readonly id: number;
-  readonly type: 'statement' | 'batch' | 'rollback' | 'close';
-  readonly statements: readonly SqliteStatement[];
+  readonly type: 'query';
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+/** `rollback`: of the transaction, if one is open. */
+export interface SqliteOrder {
+  readonly id: number;
+  readonly type: 'rollback' | 'close';
 }
 
 /** A call of ingestion; its sender holds the write lock. */
@@ -29,7 +28,7 @@ export interface SqliteUsageRequest {
   readonly call: UsageCall;
 }
 
-export type SqliteRequest = SqliteQuery | SqliteUsageRequest;
+export type SqliteRequest = SqliteQuery | SqliteOrder | SqliteUsageRequest;
 
 export interface SqliteColumn {
   readonly name: string;
@@ -47,7 +46,6 @@ export type SqliteReply =
   | { readonly id: number; readonly type: 'usage'; readonly result: unknown }
   /** A file that ingestion reads: the database is not at fault. */
   | { readonly id: number; readonly type: 'file-failed'; readonly message: string; readonly code: string }
-  | { readonly id: number; readonly type: 'results'; readonly results: readonly SqliteResult[] }
-  /** A statement of the batch changed another number of rows than it had to: nothing was changed. */
-  | { readonly id: number; readonly type: 'rolled-back' }
+  | { readonly id: number; readonly type: 'result'; readonly result: SqliteResult }
+  | { readonly id: number; readonly type: 'done' }
   | { readonly id: number; readonly type: 'failed'; readonly message: string; readonly code: number };

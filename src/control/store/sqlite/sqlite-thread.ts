@@ -5,11 +5,11 @@ import type { SqliteUsage } from '../../ingest/sqlite-usage.ts';
 import { fileErrorCode } from '../../ingest/usage-file-error.ts';
 import type {
   SqliteColumn,
+  SqliteOrder,
   SqliteQuery,
   SqliteReply,
   SqliteRequest,
   SqliteResult,
-  SqliteStatement,
   SqliteThreadData,
   SqliteUsageRequest,
 } from './sqlite-messages.ts';
@@ -55,22 +55,20 @@ function openDatabase(): DatabaseSync {
   return opened;
 }
 
-function answer({ id, type, statements }: SqliteQuery): SqliteReply {
+function answer(request: SqliteQuery | SqliteOrder): SqliteReply {
+  const { id, type } = request;
   try {
     switch (type) {
-      case 'statement':
-        return { id, type: 'results', results: statements.map(run) };
-      case 'batch': {
-        const results = runBatch(statements);
-        return results === null ? { id, type: 'rolled-back' } : { id, type: 'results', results };
-      }
+      case 'query':
+        return { id, type: 'result', result: run(request) };
       case 'rollback':
-        rollBack();
-        return { id, type: 'results', results: [] };
+        // Some failures, a full disk for one, have rolled back already.
+        if (database.isTransaction) database.exec('ROLLBACK');
+        return { id, type: 'done' };
       case 'close':
         prepared.clear();
         database.close();
-        return { id, type: 'results', results: [] };
+        return { id, type: 'done' };
       default:
         return type satisfies never;
     }
@@ -95,32 +93,7 @@ async function answerUsage({ id, call }: SqliteUsageRequest): Promise<SqliteRepl
   }
 }
 
-function runBatch(statements: readonly SqliteStatement[]): readonly SqliteResult[] | null {
-  database.exec('BEGIN IMMEDIATE');
-  try {
-    const results: SqliteResult[] = [];
-    for (const statement of statements) {
-      const result = run(statement);
-      if (statement.affects !== null && statement.affects !== result.affected) {
-        database.exec('ROLLBACK');
-        return null;
-      }
-      results.push(result);
-    }
-    database.exec('COMMIT');
-    return results;
-  } catch (error) {
-    rollBack();
-    throw error;
-  }
-}
-
-/** Some failures, a full disk for one, have rolled back already. */
-function rollBack(): void {
-  if (database.isTransaction) database.exec('ROLLBACK');
-}
-
-function run({ sql, parameters }: SqliteStatement): SqliteResult {
+function run({ sql, parameters }: SqliteQuery): SqliteResult {
   const { statement, columns } = prepare(sql);
   const values = parameters.map(toSqlite);
   if (columns.length === 0) {
