@@ -93,7 +93,8 @@ export class AdminApi {
       }
       const access = request.is404 ? 'key-holder' : (request.routeOptions.config.access ?? 'admin');
       if (access === 'open') return undefined;
-      await services.storeOpened();
+      // In the first moments after a start: a key may be one of the store's.
+      if (access === 'key-holder') await services.storeOpened();
       const caller = this.#authenticate(request);
       // Before anything looks at a body: what kind it is does not matter on a route that does not exist.
       if (request.is404) throw adminError('not_found', this.#notFound(`${request.method} ${pathOf(request.url)}`));
@@ -173,6 +174,7 @@ export class AdminApi {
       changedBy: typeof changedBy === 'string' && changedBy !== '' ? changedBy : null,
     };
     const { services } = this.#options;
+    if (needsStore(row)) await services.storeOpened();
     const result = row.reply.parse(await row.handle(call as Parameters<typeof row.handle>[0], services));
     // Who makes a key may use it in the same moment.
     if (row.method !== 'GET') await services.changesPublished();
@@ -180,6 +182,11 @@ export class AdminApi {
     if (ignored.length > 0) reply.header(IGNORED_FIELDS_HEADER, ignored.join(', '));
     await reply.type('application/json').send(JSON.stringify(result));
   }
+}
+
+/** All but what the configuration alone answers. */
+function needsStore({ tag }: AdminEndpoint): boolean {
+  return tag !== 'gateway' && tag !== 'models';
 }
 
 /** @throws {AdminError} naming the first field that is wrong, without its value: it can be a secret. */

@@ -279,6 +279,15 @@ export const MANAGEMENT_CALLS: readonly ManagementCall[] = [
     { team_id: 'team-1', member: { role: 'user', user_email: 'new@example.com' }, max_budget_in_team: 5 },
     { shape: 'memberAdded', holds: { 'updated_team_memberships.0.litellm_budget_table.max_budget': 5 } },
   ),
+  post(
+    'team/member_update',
+    '/team/member_update',
+    { team_id: 'team-1', user_id: 'ada', max_budget_in_team: 7.5, rpm_limit: 3, role: 'admin' },
+    { shape: 'memberUpdated', holds: { user_id: 'ada', max_budget_in_team: 7.5, rpm_limit: 3, tpm_limit: null } },
+  ),
+  post('team/block', '/team/block', { team_id: 'team-1' }, { shape: 'team', holds: { blocked: true } }),
+  get('with a key of a blocked team', '/key/info', 'error', { key: '{key}', status: 401 }),
+  post('team/unblock', '/team/unblock', { team_id: 'team-1' }, { shape: 'team', holds: { blocked: false } }),
   post('team/member_add twice', '/team/member_add', { team_id: 'team-1', member: { user_id: 'ada' } }, refused(400)),
   post(
     'team/member_delete',

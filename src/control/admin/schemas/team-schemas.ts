@@ -61,11 +61,33 @@ export const addMemberRequest = z.object({
   max_budget_in_team: usd().nullish(),
 });
 
+export const updateMemberRequest = z.object({
+  team_id: name(),
+  user_id: name().nullish(),
+  user_email: name().nullish(),
+  role: z.enum(TEAM_ROLES).optional(),
+  max_budget_in_team: usd().nullish(),
+  tpm_limit: limit().nullish(),
+  rpm_limit: limit().nullish(),
+});
+
+export const updateMemberReply = z.object({
+  team_id: z.string(),
+  user_id: z.string(),
+  user_email: z.string().nullable(),
+  role: z.enum(TEAM_ROLES),
+  max_budget_in_team: z.number().nullable(),
+  tpm_limit: z.number().nullable(),
+  rpm_limit: z.number().nullable(),
+});
+
 export const deleteMemberRequest = z.object({
   team_id: name(),
   user_id: name().nullish(),
   user_email: name().nullish(),
 });
+
+export const teamRequest = z.object({ team_id: name() });
 
 export const teamInfoQuery = z.object({ team_id: name() });
 

@@ -1,9 +1,19 @@
+import type { TeamMemberRow, TeamRow } from '../../store/tables/owner-tables.ts';
 import { actorOf } from '../actor.ts';
-import { adminError } from '../admin-error.ts';
+import { adminError, type AdminError } from '../admin-error.ts';
+import type { AdminServices } from '../admin-services.ts';
 import { type AdminEndpoint, endpoint } from '../endpoint.ts';
 import { nanoOrNull } from '../grant-columns.ts';
 import { isoOrNull } from '../row-reply.ts';
-import { addMemberReply, addMemberRequest, deleteMemberRequest, teamRow } from '../schemas/team-schemas.ts';
+import {
+  addMemberReply,
+  addMemberRequest,
+  deleteMemberRequest,
+  teamRow,
+  updateMemberReply,
+  updateMemberRequest,
+} from '../schemas/team-schemas.ts';
+import { toUsdOrNull } from '../usd.ts';
 import { refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { resolveMembers } from './resolve-members.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
@@ -52,6 +62,38 @@ const add = endpoint({
   },
 });
 
+const update = endpoint({
+  method: 'POST',
+  paths: ['/team/member_update'],
+  tag: 'teams',
+  access: 'admin',
+  summary: 'Changes what is given of a member: role, budget and limits in this team; null clears one.',
+  body: updateMemberRequest,
+  reply: updateMemberReply,
+  handle: async (call, services) => {
+    const { team_id: teamId, role, max_budget_in_team: budget, tpm_limit: tpmLimit, rpm_limit: rpmLimit } = call.body;
+    const { member } = await findMember(call.body, services);
+    const changes = {
+      ...(role === undefined ? {} : { role }),
+      ...(budget === undefined ? {} : { max_budget_nano: nanoOrNull(budget) }),
+      ...(tpmLimit === undefined ? {} : { tpm_limit: tpmLimit }),
+      ...(rpmLimit === undefined ? {} : { rpm_limit: rpmLimit }),
+    };
+    const userId = member.user_id;
+    const row = await services.store().teams.updateMember({ teamId, userId }, changes, actorOf(call, services));
+    if (row === null) throw noSuchMember(teamId);
+    return {
+      team_id: teamId,
+      user_id: row.user_id,
+      user_email: row.user_email,
+      role: row.role,
+      max_budget_in_team: toUsdOrNull(row.max_budget_nano),
+      tpm_limit: row.tpm_limit,
+      rpm_limit: row.rpm_limit,
+    };
+  },
+});
+
 const remove = endpoint({
   method: 'POST',
   paths: ['/team/member_delete'],
@@ -61,21 +103,9 @@ const remove = endpoint({
   body: deleteMemberRequest,
   reply: teamRow,
   handle: async (call, services) => {
-    const { team_id: teamId, user_id: userId, user_email: email } = call.body;
-    refuseDeclaredTeam(teamId, services);
-    if ((userId ?? email ?? null) === null) {
-      throw adminError('invalid_field', 'Name the member by user_id or user_email.', 'user_id');
-    }
+    const { team_id: teamId } = call.body;
+    const { row, member } = await findMember(call.body, services);
     const { teams, keys } = services.store();
-    const row = await teams.find(teamId);
-    if (row === null) throw teamNotFound(teamId);
-    const members = await teams.members(teamId);
-    const member = members.find((known) =>
-      userId === null || userId === undefined ? known.user_email === email : known.user_id === userId,
-    );
-    if (member === undefined) {
-      throw adminError('resource_not_found', `No such member of team ${teamId}.`, 'user_id');
-    }
     const actor = actorOf(call, services);
     await teams.removeMembers(teamId, [member.user_id], actor);
     const owned = await keys.findMany(await keys.hashesOf({ userId: member.user_id }));
@@ -87,4 +117,33 @@ const remove = endpoint({
   },
 });
 
-export const MEMBER_ENDPOINTS: readonly AdminEndpoint[] = [add, remove];
+async function findMember(
+  { team_id: teamId, user_id: userId, user_email: email }: MemberNamed,
+  services: AdminServices,
+): Promise<{ row: TeamRow; member: TeamMemberRow }> {
+  refuseDeclaredTeam(teamId, services);
+  if ((userId ?? email ?? null) === null) {
+    throw adminError('invalid_field', 'Name the member by user_id or user_email.', 'user_id');
+  }
+  const { teams } = services.store();
+  const row = await teams.find(teamId);
+  if (row === null) throw teamNotFound(teamId);
+  const members = await teams.members(teamId);
+  const member = members.find((known) =>
+    userId === null || userId === undefined ? known.user_email === email : known.user_id === userId,
+  );
+  if (member === undefined) throw noSuchMember(teamId);
+  return { row, member };
+}
+
+interface MemberNamed {
+  readonly team_id: string;
+  readonly user_id?: string | null | undefined;
+  readonly user_email?: string | null | undefined;
+}
+
+function noSuchMember(teamId: string): AdminError {
+  return adminError('resource_not_found', `No such member of team ${teamId}.`, 'user_id');
+}
+
+export const MEMBER_ENDPOINTS: readonly AdminEndpoint[] = [add, update, remove];

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { isConflict } from '../../store/store-error.ts';
 import { actorOf } from '../actor.ts';
 import { adminError } from '../admin-error.ts';
-import { type AdminEndpoint, endpoint } from '../endpoint.ts';
+import type { AdminServices } from '../admin-services.ts';
+import { type AdminCall, type AdminEndpoint, endpoint } from '../endpoint.ts';
 import { keyReplyWithToken } from '../keys/key-reply.ts';
 import {
   deleteTeamsReply,
@@ -11,6 +12,7 @@ import {
   newTeamRequest,
   teamInfoQuery,
   teamInfoReply,
+  teamRequest,
   teamRow,
   updateTeamReply,
   updateTeamRequest,
@@ -113,6 +115,41 @@ const info = endpoint({
   },
 });
 
+const block = endpoint({
+  method: 'POST',
+  paths: ['/team/block'],
+  tag: 'teams',
+  access: 'admin',
+  summary: 'Requests with keys of the team are refused until it is unblocked.',
+  body: teamRequest,
+  reply: teamRow,
+  handle: (call, services) => setBlocked(call, services, true),
+});
+
+const unblock = endpoint({
+  method: 'POST',
+  paths: ['/team/unblock'],
+  tag: 'teams',
+  access: 'admin',
+  summary: 'Requests with keys of the team are served again.',
+  body: teamRequest,
+  reply: teamRow,
+  handle: (call, services) => setBlocked(call, services, false),
+});
+
+async function setBlocked(
+  call: AdminCall<unknown, { readonly team_id: string }>,
+  services: AdminServices,
+  blocked: boolean,
+): Promise<ReturnType<typeof teamReply>> {
+  const { team_id: teamId } = call.body;
+  refuseDeclaredTeam(teamId, services);
+  const { teams } = services.store();
+  const row = await teams.update(teamId, { blocked }, actorOf(call, services));
+  if (row === null) throw teamNotFound(teamId);
+  return teamReply(row, await teams.members(teamId));
+}
+
 function teamExists(teamId: string): ReturnType<typeof adminError> {
   return adminError(
     'resource_exists',
@@ -121,4 +158,4 @@ function teamExists(teamId: string): ReturnType<typeof adminError> {
   );
 }
 
-export const TEAM_ENDPOINTS: readonly AdminEndpoint[] = [create, update, remove, info];
+export const TEAM_ENDPOINTS: readonly AdminEndpoint[] = [create, update, remove, info, block, unblock];
