@@ -7,7 +7,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { clearSocketPath, restrictSocket } from '../unix-socket.ts';
 import { authenticate } from './admin-authenticator.ts';
 import { answerPreflight, corsHeaders } from './admin-cors.ts';
-import { StoreError } from '../store/store-error.ts';
+import { isConflict, StoreError } from '../store/store-error.ts';
 import { AdminError, adminError } from './admin-error.ts';
 import type { AdminServices } from './admin-services.ts';
 import type { Access, AdminEndpoint, Caller } from './endpoint.ts';
@@ -146,6 +146,8 @@ export class AdminApi {
         retryAfterSeconds: 1,
       };
     }
+    // Someone else was faster than the check before it.
+    if (isConflict(error)) return gatewayError('resource_exists', 'Its id, key or alias exists already.');
     const reason = error instanceof Error ? error.message : 'unknown';
     this.#options.logger.error('admin request failed', { reason });
     return gatewayError('internal_error', 'The control plane failed to answer. Its log has the reason.');

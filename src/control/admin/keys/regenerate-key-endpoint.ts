@@ -32,6 +32,7 @@ export const regenerateKeyEndpoint = endpoint({
     if (before === null) throw keyNotFound();
     const key = newKey ?? newKeyText();
     const newHash = hashKey(key);
+    if (newHash === hash) throw adminError('resource_exists', 'The new key is the old one.', 'new_key');
     refuseTakenHash(newHash, services);
     await checkOwners(request, services);
     await checkAlias(request.key_alias, hash, services);
