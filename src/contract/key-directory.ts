@@ -1,4 +1,5 @@
 import { invariant } from '../base/invariant.ts';
+import type { BudgetSpec, KeyBudgets } from './budget-spec.ts';
 import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RetiredKey } from './key-record.ts';
 import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
 
@@ -175,9 +176,28 @@ function inOrder(record: KeyRecord): KeyRecord {
     modelLimits: modelLimitsInOrder(record.modelLimits),
     userLimits: record.userLimits === null ? null : ownerLimitsInOrder(record.userLimits),
     teamLimits: record.teamLimits === null ? null : ownerLimitsInOrder(record.teamLimits),
+    ...(record.budgets === undefined ? {} : { budgets: budgetsInOrder(record.budgets) }),
     expiresAtMs: record.expiresAtMs,
     blocked: record.blocked,
   };
+}
+
+function budgetsInOrder({ key, user, team, member, models }: KeyBudgets): KeyBudgets {
+  const [ofKey = null, ofUser = null, ofTeam = null, ofMember = null] = [key, user, team, member].map(budgetInOrder);
+  const names = Object.keys(models).sort();
+  return {
+    key: ofKey,
+    user: ofUser,
+    team: ofTeam,
+    member: ofMember,
+    models: Object.fromEntries(names.map((name) => [name, budgetInOrder(models[name]!)!])),
+  };
+}
+
+function budgetInOrder(budget: BudgetSpec | null): BudgetSpec | null {
+  if (budget === null) return null;
+  const { maxNano, softNano, duration } = budget;
+  return { maxNano, softNano, duration };
 }
 
 function textsInOrder(texts: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,3 +1,5 @@
+import type { KeyBudgets } from './budget-spec.ts';
+
 /** Requests and tokens per window; null = no limit. */
 export interface RateLimitSpec {
   readonly rpmLimit: number | null;
@@ -37,6 +39,8 @@ export interface KeyRecord extends LimitSpec {
   readonly userLimits: OwnerLimits | null;
   /** Of the team named in `teamId`; null = none. */
   readonly teamLimits: OwnerLimits | null;
+  /** Left out where there are none: of a million keys, few have some. */
+  readonly budgets?: KeyBudgets;
   /** Unix ms; null = never. */
   readonly expiresAtMs: number | null;
   /** The key, its user or its team is blocked. */

@@ -220,7 +220,7 @@ describe('four threads', () => {
     assert.equal(table.permits(5), 0);
   });
 
-  it('reserve, settle and add money to the nano-dollar, never beyond the limit', async () => {
+  it('reserve, settle and add money to the nano-dollar, beyond the limit only by one reservation that is alone', async () => {
     const memory = newLimitMemory(64, THREADS, WINDOW_MS);
     const table = new LimitTable(memory, 0);
     const shared = new Int32Array(new SharedArrayBuffer(8));
@@ -235,7 +235,7 @@ describe('four threads', () => {
       for (let n = 0; n < 20000; n += 1) {
         if (n % 100 === 0) table.addSpend(10, 7n);
         if (!table.reserve(9, 1000n, ${limit}n)) continue;
-        if (table.spend(9) > ${limit}n) throw new RangeError('beyond the limit');
+        if (table.spend(9) > ${limit + 1000n}n) throw new RangeError('beyond the limit');
         const actual = BigInt(n % 1001);
         table.settleSpend(9, 1000n, actual);
         spent += actual;
@@ -246,10 +246,31 @@ describe('four threads', () => {
       table.spend(9),
       spent.reduce((sum, amount) => sum + amount, base),
     );
-    assert.ok(table.spend(9) <= limit);
+    assert.ok(table.spend(9) <= limit + 1000n);
     assert.ok(table.spend(9) > limit - 5_000n, 'the limit was reached');
     assert.equal(table.spend(10), BigInt(THREADS * 200 * 7));
-    assert.equal(table.reserve(9, 5_000n, limit), false);
+    assert.equal(table.reserve(9, 5_000n, table.spend(9)), false, 'nothing is left');
+    assert.equal(table.reserve(9, 5_000n, table.spend(9) + 1n), true, 'alone');
+    assert.equal(table.reserve(9, 5_000n, table.spend(9) + 1n), false, 'not alone');
+  });
+
+  it("count money by window: a later one begins at 0, and what comes late for an earlier one is nobody's", () => {
+    const table = new LimitTable(newLimitMemory(64, 1, WINDOW_MS), 0);
+    assert.equal(table.openSpendWindow(3, 1_000n), true);
+    table.addSpend(3, 7n, 1_000n);
+    assert.equal(table.reserve(3, 5n, 100n), true);
+    assert.equal(table.takeNotice(3, 1_000n), true);
+    assert.equal(table.takeNotice(3, 1_000n), false, 'told once');
+    assert.equal(table.openSpendWindow(3, 2_000n), true);
+    assert.equal(table.spend(3), 0n);
+    table.addSpend(3, 9n, 1_000n);
+    table.settleSpend(3, 5n, 4n, 1_000n);
+    assert.equal(table.spend(3), 0n);
+    assert.equal(table.openSpendWindow(3, 1_000n), false, 'it stays in the later one');
+    table.addSpend(3, 2n, 2_000n);
+    assert.equal(table.openSpendWindow(3, 2_000n), true);
+    assert.equal(table.spend(3), 2n);
+    assert.equal(table.takeNotice(3, 2_000n), true);
   });
 
   it('that are terminated while they hold permits and reservations leave none behind', async () => {

@@ -5,7 +5,7 @@ import { SharedRows } from './shared-rows.ts';
  * One row per limited subject (a key, a user, a team, a model group, a key's use of a model, a deployment), 64 bytes:
  *
  *      0         8              16             24        32                40            64
- *     │ id (u64)│ requests word│ tokens word  │ permits │ spend (i64, n$) │ unused       │
+ *     │ id (u64)│ requests word│ tokens word  │ permits │ spend (i64, n$) │ money's window … │
  *                      │                          (i32)
  *                      └─ u32 used │ u32 table ms at which the window opened      one 64-bit word
  *
@@ -27,6 +27,12 @@ const REQUESTS_WORD = 1;
 const TOKENS_WORD = 2;
 const PERMITS_I32 = 6;
 const SPEND_WORD = 4;
+/** Start of the window that the spend is of, Unix ms (i64). */
+const SPEND_WINDOW_WORD = 5;
+/** One more than the start of the window of which it has been told that its soft budget is used up (i64). */
+const NOTICE_WORD = 6;
+/** What of the spend is reserved (i64). */
+const RESERVED_WORD = 7;
 const HELD_BYTES = 12;
 
 const MAX_USED = 0xffff_ffff;
@@ -205,15 +211,49 @@ export class LimitTable {
     return Atomics.load(this.#words, row * WORDS_PER_ROW + SPEND_WORD);
   }
 
-  /** Spends `amount` ahead of knowing it. @returns false if that would go beyond `limit`, or the limit is used up. */
+  /**
+   * Money of `row` is of the window that began at `startMs` from here on: whoever comes first sets the spend to 0. What a
+   * request of the window before adds between two instructions of that one stays in the new one: the cost of a request.
+   *
+   * @returns false: the row is in a later window already, where it stays.
+   */
+  openSpendWindow(row: number, startMs: bigint): boolean {
+    const at = row * WORDS_PER_ROW + SPEND_WINDOW_WORD;
+    for (;;) {
+      const open = Atomics.load(this.#words, at);
+      if (open >= startMs) return open === startMs;
+      const spent = Atomics.load(this.#words, row * WORDS_PER_ROW + SPEND_WORD);
+      if (Atomics.compareExchange(this.#words, at, open, startMs) === open) {
+        Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spent);
+        Atomics.store(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, 0n);
+        return true;
+      }
+    }
+  }
+
+  /** Start of the window that money is counted in, Unix ms. */
+  spendWindow(row: number): bigint {
+    return Atomics.load(this.#words, row * WORDS_PER_ROW + SPEND_WINDOW_WORD);
+  }
+
+  /**
+   * Spends `amount` ahead of knowing it. A request that is alone may go beyond the limit: an estimate that is more than
+   * what is left must not keep the last of a budget from being spent.
+   *
+   * @returns false if the limit is used up, or others have reserved what is left.
+   */
   reserve(row: number, amount: bigint, limit: bigint): boolean {
     const at = row * WORDS_PER_ROW + SPEND_WORD;
     const own = this.#heldSpend;
     const held = own[row]! + amount;
+    const others = Atomics.add(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, amount);
     for (;;) {
       const before = Atomics.load(this.#words, at);
       const after = before + amount;
-      if (before >= limit || after > limit) return false;
+      if (before >= limit || (after > limit && others > 0n)) {
+        Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, amount);
+        return false;
+      }
       if (Atomics.compareExchange(this.#words, at, before, after) === before) {
         own[row] = held;
         return true;
@@ -221,19 +261,30 @@ export class LimitTable {
     }
   }
 
-  /** A reservation is over: it cost `actual`, which may be beyond any limit. */
-  settleSpend(row: number, reserved: bigint, actual: bigint): void {
+  /** A reservation is over: it cost `actual`, which may be beyond any limit. Its window must be `startMs` still to count. */
+  settleSpend(row: number, reserved: bigint, actual: bigint, startMs = 0n): void {
     const own = this.#heldSpend;
     const held = own[row]! - reserved;
     invariant(held >= 0n, 'a reservation is settled once');
-    const difference = actual - reserved;
-    Atomics.add(this.#words, row * WORDS_PER_ROW + SPEND_WORD, difference);
+    if (this.spendWindow(row) === startMs) {
+      const difference = actual - reserved;
+      Atomics.add(this.#words, row * WORDS_PER_ROW + SPEND_WORD, difference);
+      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
+    }
     own[row] = held;
   }
 
-  /** Spends, or takes back what others learnt was less (a base that moved). */
-  addSpend(row: number, amount: bigint): void {
+  /** Spends, or takes back what others learnt was less, if the row is still in the window that began at `startMs`. */
+  addSpend(row: number, amount: bigint, startMs = 0n): void {
+    if (this.spendWindow(row) !== startMs) return;
     Atomics.add(this.#words, row * WORDS_PER_ROW + SPEND_WORD, amount);
+  }
+
+  /** True for the first that asks in the window that began at `startMs`. */
+  takeNotice(row: number, startMs: bigint): boolean {
+    const at = row * WORDS_PER_ROW + NOTICE_WORD;
+    const before = Atomics.load(this.#words, at);
+    return before <= startMs && Atomics.compareExchange(this.#words, at, before, startMs + 1n) === before;
   }
 
   /** Returns what a worker held that has ended. By the main thread, before another takes the worker's place. */
@@ -243,7 +294,10 @@ export class LimitTable {
     for (let row = 0; row < permits.length; row += 1) {
       const count = permits[row]!;
       if (count > 0) Atomics.sub(this.#halves, row * 2 * WORDS_PER_ROW + PERMITS_I32, count);
-      if (spend[row] !== 0n) Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spend[row]!);
+      const reserved = spend[row]!;
+      if (reserved === 0n) continue;
+      Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, reserved);
+      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
     }
     permits.fill(0);
     spend.fill(0n);

@@ -30,6 +30,8 @@ export const DATA_FILES = {
   nodeId: 'node-id',
   /** Directory of journal segments. */
   journal: 'journal',
+  /** A BudgetBase as JSON. */
+  budgets: 'budgets.json',
   /** SQLite's database, where no other is configured. The control plane's alone. */
   store: 'slipstream.db',
   /** Directory of one lock per sidecar process that may write to the journal. */

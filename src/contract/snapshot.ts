@@ -2,11 +2,12 @@ import type { WireFamily } from '../domain/endpoints.ts';
 import type { Price } from '../domain/pricing/price.ts';
 import type { RoutingStrategy } from '../domain/routing/routing-strategy.ts';
 import type { ErrorClassCounts } from '../domain/routing/error-class-counts.ts';
+import type { BudgetSpec } from './budget-spec.ts';
 import type { LimitSpec } from './key-record.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Raised when a field changes meaning. A sidecar refuses a snapshot of another format with a clear line. */
-export const SNAPSHOT_FORMAT = 3;
+export const SNAPSHOT_FORMAT = 4;
 
 /**
  * What the control plane decided, compiled for the sidecar: configuration only, no virtual keys. Plain JSON. Holds
@@ -75,6 +76,8 @@ export interface DeploymentSpec {
   readonly tagPatterns: readonly string[];
   /** What refuses (`rpm` and `tpm` only where they are enforced); null = nothing. */
   readonly limits: LimitSpec | null;
+  /** What may be spent there; left out: as much as one likes. */
+  readonly budget?: BudgetSpec;
   /** Whole call, ms; null = settings. */
   readonly timeoutMs: number | null;
   /** First event of a stream, ms; null = settings. */
@@ -176,6 +179,7 @@ export interface SidecarSettings {
     readonly tokenReservation: 'prompt' | 'prompt+max_tokens' | 'off';
     readonly maxSubjects: number;
   };
+  readonly budgets: BudgetSettings;
   readonly numRetries: number;
   readonly maxFallbacks: number;
   readonly routing: RoutingSettings;
@@ -204,6 +208,28 @@ export interface SidecarSettings {
   };
   readonly journal: JournalSettings;
 }
+
+export interface BudgetSettings {
+  /** In which days, weeks and months begin. */
+  readonly timeZone: string;
+  /** Of a refusal. */
+  readonly exceededStatus: number;
+  /** The estimated cost of a request is taken from its budgets when it is admitted. */
+  readonly reserves: boolean;
+  /** Of all requests together; null = none. */
+  readonly global: BudgetSpec | null;
+  /** By provider. */
+  readonly providers: Readonly<Record<string, BudgetSpec>>;
+}
+
+/** Nothing configured. */
+export const DEFAULT_BUDGET_SETTINGS: BudgetSettings = Object.freeze({
+  timeZone: 'UTC',
+  exceededStatus: 422,
+  reserves: false,
+  global: null,
+  providers: {},
+});
 
 export interface JournalSettings {
   readonly maxSegmentBytes: number;

@@ -45,7 +45,7 @@ const DETAILS: Checks<UsageDetails> = {
 };
 
 /** Members that a line need not have. */
-const OPTIONAL: ReadonlySet<string> = new Set(['details'] satisfies (keyof TokenUsage)[]);
+const OPTIONAL: ReadonlySet<string> = new Set(['details', 'budgets'] satisfies (keyof TokenUsage | keyof UsageEvent)[]);
 
 const USAGE: Checks<TokenUsage> = {
   inputTokens: isCount,
@@ -100,6 +100,7 @@ const EVENT: Checks<UsageEvent> = {
   attempts: listOf((value) => problemIn(value, ATTEMPT) === null),
   usageSource: (value) => value === 'reported' || value === 'estimated' || value === 'none',
   costNano: orNull(isCount),
+  budgets: listOf(isText),
 };
 
 const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount, costNano: orNull(isCount) };

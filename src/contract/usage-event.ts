@@ -69,6 +69,8 @@ export interface UsageEvent {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly tags: readonly string[];
+  /** Rows of budgets that it was charged to (budget-row.ts), `spentNano` of it to each. Left out where there are none. */
+  readonly budgets?: readonly string[];
 }
 
 /**

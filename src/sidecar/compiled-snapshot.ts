@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS, type ParserLimits } from '../http1/limits.ts';
 import { compileLoad, compileSelection, strategyOf, type CompiledSelection } from './routing/compile-selection.ts';
 import type { DeploymentLoad, LoadedDeployment } from './routing/deployment-load.ts';
 import type { DeploymentHealth, HealthRecord } from './routing/deployment-health.ts';
+import { Budget } from './budgets/budget.ts';
 import { subjectLimits, type SubjectLimits } from './limits/subject-limits.ts';
 import type { WorkerLimits } from './limits/worker-limits.ts';
 import type { UpstreamPool } from './upstream/upstream-pool.ts';
@@ -19,6 +20,8 @@ interface DeploymentPlace {
   readonly pool: UpstreamPool;
   readonly health: HealthRecord;
   readonly limits: SubjectLimits | null;
+  /** What may be spent there and at its provider; null = as much as one likes. */
+  readonly budgets: readonly Budget[] | null;
   readonly isAlone: boolean;
   readonly load: LoadedDeployment;
 }
@@ -35,6 +38,8 @@ export class CompiledDeployment implements LoadedDeployment, DeploymentDetails {
   readonly pool: UpstreamPool;
   /** What refuses further requests; null = nothing. */
   readonly limits: SubjectLimits | null;
+  /** What may be spent there and at its provider; null = as much as one likes. */
+  readonly budgets: readonly Budget[] | null;
   /** Its breaker and its retry budget. */
   readonly health: HealthRecord;
   /** The only one of its group. */
@@ -54,6 +59,7 @@ export class CompiledDeployment implements LoadedDeployment, DeploymentDetails {
     this.order = spec.order;
     this.pool = place.pool;
     this.limits = place.limits;
+    this.budgets = place.budgets;
     this.health = place.health;
     this.isAlone = place.isAlone;
     this.isWildcard = spec.upstreamModel.includes('*');
@@ -145,6 +151,8 @@ export interface CompiledSnapshot {
   readonly deployments: ReadonlyMap<string, CompiledDeployment>;
   /** A group of this deployment alone, for a fallback that names it by its id. */
   readonly singleGroup: (deployment: CompiledDeployment) => CompiledGroup;
+  /** Of all requests together; null = none. */
+  readonly globalBudget: Budget | null;
   readonly masterKeyHash: Buffer | null;
   /** Null: the gateway says nothing about CORS. */
   readonly cors: Cors | null;
@@ -166,6 +174,12 @@ export interface LastingParts {
 export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limits }: LastingParts): CompiledSnapshot {
   const deployments = new Map<string, CompiledDeployment>();
   const { settings } = snapshot;
+  limits.timeZone = settings.budgets.timeZone;
+  const providerBudgets = new Map<string, Budget>();
+  for (const [provider, spec] of Object.entries(settings.budgets.providers)) {
+    providerBudgets.set(provider, new Budget(limits, 'provider', provider, spec));
+  }
+  const { global } = settings.budgets;
   const members = new Map<string, number>();
   for (const { groupName } of snapshot.deployments) members.set(groupName, (members.get(groupName) ?? 0) + 1);
   for (const spec of snapshot.deployments) {
@@ -173,6 +187,7 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limit
       pool: pools.poolFor(spec.origin),
       health: health.record(spec.id),
       limits: subjectLimits(limits, 'deployment', spec.id, spec.limits),
+      budgets: deploymentBudgets(spec, providerBudgets, limits),
       isAlone: members.get(spec.groupName) === 1,
       load: compileLoad(spec, strategyOf(settings.routing, spec.groupName), load),
     };
@@ -190,6 +205,7 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limit
     aliases: snapshot.aliases,
     deployments,
     singleGroup: (deployment: CompiledDeployment) => singleGroup(deployment, snapshot, compile),
+    globalBudget: global === null ? null : new Budget(limits, 'global', 'all', global),
     cors: compileCors(snapshot.settings),
     trustedProxies: compileTrustedProxies(snapshot.settings),
     masterKeyHash: hash === null ? null : Buffer.from(hash, 'hex'),
@@ -199,6 +215,16 @@ export function compileSnapshot(snapshot: Snapshot, { pools, load, health, limit
       maxHeaders: snapshot.settings.limits.maxHeaders,
     }),
   });
+}
+
+function deploymentBudgets(
+  { id, provider, budget }: DeploymentSpec,
+  providers: ReadonlyMap<string, Budget>,
+  limits: WorkerLimits,
+): readonly Budget[] | null {
+  const own = budget === undefined ? null : new Budget(limits, 'deployment', id, budget);
+  const budgets = [own, providers.get(provider) ?? null].filter((found) => found !== null);
+  return budgets.length === 0 ? null : budgets;
 }
 
 function compileTrustedProxies({ clientAddress }: SidecarSettings): TrustedProxies | null {

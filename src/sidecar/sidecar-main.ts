@@ -7,6 +7,7 @@ import { SNAPSHOT_FORMAT } from '../contract/snapshot.ts';
 import { TIMEOUTS } from '../contract/timeouts.ts';
 import { HEARTBEAT_INTERVAL_MS } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { BudgetFeed } from './budgets/budget-feed.ts';
 import { ControlLink, type ControlLinkListener } from './control-link.ts';
 import { KeyFeed } from './keys/key-feed.ts';
 import { claimProcessName, type ProcessClaim } from './journal/process-claim.ts';
@@ -81,6 +82,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   readonly #certificates: Certificates;
   readonly #workers: WorkerSet;
   readonly #keys: KeyFeed;
+  readonly #budgets: BudgetFeed;
   #snapshot: Snapshot | null = null;
   #finished: Promise<void> | null = null;
   #setReady: () => void = () => undefined;
@@ -94,6 +96,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     const { dataDirectory, logger } = options;
     const nodeId = loadNodeId(dataDirectory, randomUUID);
     this.#claim = claimProcessName(join(dataDirectory, DATA_FILES.writers), nodeId, logger);
+    this.#budgets = new BudgetFeed({ dataDirectory, processName: this.#claim.name, logger });
     this.#workers = this.#newWorkerSet();
     this.#keys = new KeyFeed({
       workers: this.#workers.all,
@@ -139,6 +142,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       this.#workers.importState(await takeOver());
       this.#workers.reloadResponses();
     }
+    this.#workers.loadBudgets(this.#budgets);
     await this.#listeners.listen();
     this.#setReady();
   }
@@ -199,6 +203,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
 
   predecessorEnded(): void {
     this.#workers.reloadResponses();
+    this.#budgets.catchUp();
   }
 
   async #finishDrain(): Promise<void> {

@@ -8,6 +8,7 @@ import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
 import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
 import type { KeyRecord, LimitSpec } from '../../src/contract/key-record.ts';
 import {
+  DEFAULT_BUDGET_SETTINGS,
   DEFAULT_JOURNAL_SETTINGS,
   SNAPSHOT_FORMAT,
   type DeploymentSpec,
@@ -145,6 +146,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
         ...limits,
       },
       rateLimits: { windowMs: 60_000, tokenReservation: 'prompt', maxSubjects: 1024 },
+      budgets: DEFAULT_BUDGET_SETTINGS,
       numRetries: 2,
       maxFallbacks: 5,
       routing: ROUTING,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { KeyRecord } from '../../contract/key-record.ts';
 import { type DeploymentSpec, type SidecarSettings, type Snapshot, SNAPSHOT_FORMAT } from '../../contract/snapshot.ts';
 import { type TimeoutName, TIMEOUTS, type Timeouts } from '../../contract/timeouts.ts';
+import { compileBudgets } from './compile-budgets.ts';
 import { type CompileContext, compileDeployments, type DeploymentDraft } from './compile-deployment.ts';
 import { compileKeys, type DeclaredKeys } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
@@ -81,7 +82,11 @@ export function compileConfig(
   const routing = compileStrategies([...names.groups, ...names.wildcards], context);
   const content: Omit<Snapshot, 'version' | 'createdAtMs'> = {
     format: SNAPSHOT_FORMAT,
-    settings: sidecarSettings(settings.values, masterKeyHash, { routing, failure: compileFailure(context) }),
+    settings: sidecarSettings(settings.values, masterKeyHash, {
+      routing,
+      failure: compileFailure(context),
+      budgets: compileBudgets(context),
+    }),
     deployments,
     ...names,
   };
@@ -171,7 +176,7 @@ function compileModelList(context: CompileContext): DeploymentDraft[] {
 function sidecarSettings(
   settings: Settings,
   masterKeyHash: string | null,
-  { routing, failure }: Pick<SidecarSettings, 'routing' | 'failure'>,
+  { routing, failure, budgets }: Pick<SidecarSettings, 'routing' | 'failure' | 'budgets'>,
 ): SidecarSettings {
   return {
     threads: settings.threads,
@@ -196,6 +201,7 @@ function sidecarSettings(
     },
     numRetries: settings.num_retries,
     maxFallbacks: settings.max_fallbacks,
+    budgets,
     routing,
     failure,
     replyModel: settings.reply_model,

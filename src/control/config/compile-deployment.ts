@@ -9,6 +9,7 @@ import {
   isHeaderValue,
   mergeHeaders,
 } from './compile-headers.ts';
+import { compileDeploymentBudget } from './compile-budgets.ts';
 import { compileDeploymentLimits } from './compile-limits.ts';
 import { type BaseUrl, chooseProxy, parseBaseUrl } from './compile-origin.ts';
 import { compilePrices } from './compile-price.ts';
@@ -73,6 +74,7 @@ export function compileDeployments(
         tags: params.tags ?? [],
         tagPatterns: compilePatterns(params.tag_regex ?? [], report),
         limits: compileDeploymentLimits(params, context),
+        ...compileDeploymentBudget(params),
         timeoutMs: params.timeout ?? null,
         streamTimeoutMs: params.stream_timeout ?? null,
         injectsUsage: params.inject_stream_usage ?? context.settings.inject_stream_usage,

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { KeyGrant, OwnerGrant, Owners } from '../keys/fold-key.ts';
+import { compileKeyBudgets, compileOwnerBudgets } from './compile-budgets.ts';
 import { compileLimits, compileModelLimits, compileOwnerLimits } from './compile-limits.ts';
 import { formatPath, type MapNode, nodeAt, positionAt, toTexts } from './config-node.ts';
 import type { Findings } from './findings.ts';
@@ -64,6 +65,7 @@ function keyGrant(entry: VirtualKeyEntry): KeyGrant {
     allowedRoutes: [],
     ...compileLimits(entry),
     modelLimits: compileModelLimits(entry),
+    ...compileKeyBudgets(entry),
     expiresAtMs: entry.expires ?? null,
     blocked: entry.blocked === true,
   };
@@ -75,6 +77,7 @@ function ownerGrant(entry: OwnerEntry): OwnerGrant {
     models: entry.models ?? [],
     aliases: {},
     limits: compileOwnerLimits(entry),
+    ...compileOwnerBudgets(entry),
     blocked: entry.blocked === true,
   };
 }

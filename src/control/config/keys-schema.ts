@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { setting } from './setting-registry.ts';
-import { flag, integer, moment, text, texts } from './value-schemas.ts';
+import { budgetDuration, dollars, flag, integer, moment, text, texts } from './value-schemas.ts';
 
 const LARGEST_LIMIT = 2 ** 31 - 1;
 
@@ -30,6 +30,35 @@ const limitsShape = (whose: string) =>
     model_tpm_limit: limitsByModel(`Tokens per window by model${whose}: \`{model: limit}\`.`),
   }) as const;
 
+const modelBudgetSchema = z
+  .strictObject({
+    budget_limit: dollars().optional(),
+    max_budget: dollars().optional(),
+    time_period: budgetDuration().optional(),
+    budget_duration: budgetDuration().optional(),
+  })
+  .refine((entry) => (entry.budget_limit ?? entry.max_budget) !== undefined, 'needs budget_limit');
+
+/** What keys, users and teams may spend. */
+const budgetShape = (whose: string) =>
+  ({
+    max_budget: setting(dollars().optional(), {
+      description: `What may be spent in a window${whose}; 0: nothing.`,
+      unit: 'US dollars',
+      default: null,
+    }),
+    soft_budget: setting(dollars().optional(), {
+      description: 'From here on it is told of, in the log and a metric; nothing is refused.',
+      unit: 'US dollars',
+      default: null,
+    }),
+    budget_duration: setting(budgetDuration().optional(), {
+      description: 'How long a window is (docs/budgets.md): `30s`, `30m`, `24h`, `7d`, `1mo`.',
+      default: null,
+      defaultNote: 'one window for all time',
+    }),
+  }) as const;
+
 /** One entry of `slipstream.keys`. */
 export const virtualKeySchema = z
   .strictObject({
@@ -47,6 +76,11 @@ export const virtualKeySchema = z
     team_id: setting(text().optional(), { description: 'Team whose models it may use at most.', default: null }),
     models: modelsSetting(),
     ...limitsShape(''),
+    ...budgetShape(''),
+    model_max_budget: setting(z.record(z.string(), modelBudgetSchema).optional(), {
+      description: 'The same by model: `{model: {budget_limit: 5, time_period: 1d}}`.',
+      default: null,
+    }),
     expires: setting(moment().optional(), {
       description: 'Date, or date and time (UTC unless it says otherwise), from which on the key is refused.',
       default: null,
@@ -64,13 +98,22 @@ const ownerShape = {
   models: modelsSetting(),
   blocked: setting(flag().optional(), { description: 'All its keys are refused.', default: 'false' }),
   ...limitsShape(', all keys together'),
+  ...budgetShape(', all keys together'),
 } as const;
 
 /** One entry of `slipstream.users`. */
 export const userSchema = z.strictObject({ user_id: id('user'), ...ownerShape });
 
 /** One entry of `slipstream.teams`. */
-export const teamSchema = z.strictObject({ team_id: id('team'), ...ownerShape });
+export const teamSchema = z.strictObject({
+  team_id: id('team'),
+  ...ownerShape,
+  team_member_budget: setting(dollars().optional(), {
+    description: "What each user may spend with keys of the team, in the team's windows.",
+    unit: 'US dollars',
+    default: null,
+  }),
+});
 
 /** One entry of the map `slipstream.model_groups`. */
 export const modelGroupSchema = z.strictObject({
@@ -81,4 +124,5 @@ export const modelGroupSchema = z.strictObject({
 
 export type ModelGroupEntry = z.output<typeof modelGroupSchema>;
 export type VirtualKeyEntry = z.output<typeof virtualKeySchema>;
-export type OwnerEntry = Omit<z.output<typeof userSchema>, 'user_id'>;
+export type OwnerEntry = Omit<z.output<typeof userSchema>, 'user_id'> &
+  Partial<Pick<z.output<typeof teamSchema>, 'team_member_budget'>>;

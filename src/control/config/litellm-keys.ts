@@ -30,7 +30,8 @@ const UNCHANGED = 'requests of the same protocol are forwarded unchanged';
 const NO_CALLBACKS = 'no callbacks or logging integrations in this version';
 const NO_CACHE = 'no response cache in this version';
 const NO_DATABASE = 'no database in this version';
-const NO_BUDGETS = 'budgets are not enforced in this version';
+const NO_BUDGETS =
+  'budgets are those of keys, users, teams, members, models, providers, deployments and of all together';
 const NO_GUARDRAILS = 'no guardrails in this version';
 const NO_JWT = 'only the master key and virtual keys authenticate in this version';
 const NO_MERGING = 'parameters of a deployment are not merged into requests in this version';
@@ -73,7 +74,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
       'output_cost_per_character input_cost_per_pixel output_cost_per_pixel',
     ),
     ...unsupported('rpm and tpm are the limits of deployments in this version', 'itpm otpm'),
-    ...unsupported(NO_BUDGETS, 'max_budget budget_duration'),
     ...unsupported('name credentials in each deployment instead', 'litellm_credential_name'),
     ...unsupported('clients never choose addresses or credentials', 'configurable_clientside_auth_params'),
     ...unsupported(NO_GUARDRAILS, 'guardrails'),
@@ -103,8 +103,8 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...unsupported(NO_CACHE, 'cache cache_params enable_caching_on_provider_specific_optional_params'),
     ...unsupported(
       NO_BUDGETS,
-      `max_budget budget_duration max_internal_user_budget internal_user_budget_duration max_end_user_budget
-       max_end_user_budget_id max_ui_session_budget tag_budget_config budget_exceeded_status_code timezone
+      `max_internal_user_budget internal_user_budget_duration max_end_user_budget
+       max_end_user_budget_id max_ui_session_budget tag_budget_config
        disable_end_user_cost_tracking enable_end_user_cost_tracking_prometheus_only cost_discount_config
        cost_margin_config`,
     ),
@@ -198,7 +198,6 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
        ttft_timeout default_litellm_params assistants_config`,
     ),
     ...ignored('affinity needs no memory, so none is forgotten', 'deployment_affinity_ttl_seconds'),
-    ...unsupported(NO_BUDGETS, 'provider_budget_config'),
     ...unsupported(NO_PRIORITY, 'default_max_parallel_requests default_priority'),
     ...unsupported(NO_CACHE, 'cache_responses cache_kwargs caching_groups'),
     ...unsupported(NO_GUARDRAILS, 'guardrail_list'),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { priceFields } from './price-fields.ts';
 import { setting } from './setting-registry.ts';
-import { flag, flagOrPath, integer, number, seconds, text, texts } from './value-schemas.ts';
+import { budgetDuration, dollars, flag, flagOrPath, integer, number, seconds, text, texts } from './value-schemas.ts';
 
 /*
  * The keys of LiteLLM's `model_list` that are honoured. Its other sections hold single settings, which
@@ -69,6 +69,16 @@ export const litellmParamsSchema = z.object({
   max_parallel_requests: setting(integer(0, LARGEST_RATE).optional(), {
     description: 'Requests that this deployment gets at the same time; further ones go to others of its group.',
     default: null,
+  }),
+  max_budget: setting(dollars().optional(), {
+    description: 'What may be spent there in a window; then others of its group get the requests.',
+    unit: 'US dollars',
+    default: null,
+  }),
+  budget_duration: setting(budgetDuration().optional(), {
+    description: 'How long that window is (docs/budgets.md): `30s`, `24h`, `7d`, `1mo`.',
+    default: null,
+    defaultNote: 'one window for all time',
   }),
   tags: setting(texts().optional(), {
     description: 'With tag filtering: what requests may ask for. `default`: for those that ask for nothing.',
@@ -149,6 +159,8 @@ export const ROUTING_KEYS: Readonly<Record<string, string>> = {
   optional_pre_call_checks:
     'Of these: `session_affinity`, `deployment_affinity` (one virtual key, one deployment), `prompt_caching`, ' +
     '`enforce_model_rate_limits` (`rpm` and `tpm` of deployments are limits).',
+  provider_budget_config:
+    'What may be spent at each provider: `{openai: {budget_limit: 10, time_period: 1d}}`; then others get the requests.',
   routing_groups: 'Strategies of single groups: `[{group_name, models, routing_strategy, routing_strategy_args}]`.',
   context_window_fallbacks: 'The same, where the prompt is too long for the model.',
   content_policy_fallbacks: "The same, where the provider's filter refused the content.",

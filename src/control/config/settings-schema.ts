@@ -7,8 +7,10 @@ import { listenerSchema, tlsSchema } from './listener-schema.ts';
 import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import {
+  budgetDuration,
   choice,
   durationOrNever,
+  dollars,
   flag,
   flagOrPath,
   integer,
@@ -18,6 +20,7 @@ import {
   secondsOrNever,
   text,
   texts,
+  timeZone,
 } from './value-schemas.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -448,6 +451,34 @@ export const slipstreamSchema = z.strictObject({
       'Tokens that a request takes from its limits before its usage is known: its prompt (a quarter of its bytes), ' +
       'that and the `max_tokens` it asks for, or none. The usage that the provider reports replaces them.',
     default: 'prompt',
+  }),
+  max_budget: setting(dollars(), {
+    description: 'What all requests together may cost in a window; the master key is not refused.',
+    unit: 'US dollars',
+    default: null,
+    litellm: ['litellm_settings.max_budget'],
+  }),
+  budget_duration: setting(budgetDuration(), {
+    description: 'How long that window is (docs/budgets.md).',
+    default: null,
+    defaultNote: 'one window for all time',
+    litellm: ['litellm_settings.budget_duration'],
+  }),
+  timezone: setting(timeZone(), {
+    description: 'Where days, weeks and months of budgets begin.',
+    default: 'UTC',
+    litellm: ['litellm_settings.timezone'],
+  }),
+  budget_exceeded_status_code: setting(integer(400, 499), {
+    description: 'Status of requests that a budget refuses.',
+    default: '422',
+    litellm: ['litellm_settings.budget_exceeded_status_code'],
+  }),
+  budget_reservation: setting(choice(['off', 'prompt+max_tokens']), {
+    description:
+      'What a request takes from its budgets before its cost is known: nothing, or what its prompt and the `max_tokens` ' +
+      'it asks for would cost. The cost replaces it.',
+    default: 'off',
   }),
   enforce_model_rate_limits: setting(flag(), {
     description:

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { addDuration, parseDuration } from '../../domain/time/duration.ts';
+import { isBudgetDuration } from '../../domain/budgets/budget-window.ts';
+import { isTimeZone } from '../../domain/budgets/zoned-days.ts';
 import { resolvePlainScalar } from './yaml-scalars.ts';
 
 /*
@@ -7,6 +9,9 @@ import { resolvePlainScalar } from './yaml-scalars.ts';
  * No message repeats the value: it could be a secret.
  */
 
+const NANO_PER_DOLLAR = 1e9;
+/** Nano-dollars of it are counted in 63 bits. */
+const LARGEST_DOLLARS = 9e9;
 const LARGEST_SECONDS = 31 * 24 * 3600;
 
 function refuse(context: z.core.$RefinementCtx, message: string): never {
@@ -43,6 +48,17 @@ export const integer = (minimum: number, maximum: number): z.ZodType<number> =>
     if (!Number.isSafeInteger(parsed)) return refuse(context, 'must be a whole number');
     return parsed < minimum || parsed > maximum ? refuse(context, rangeMessage(minimum, maximum)) : parsed;
   });
+
+/** Dollars in the file, nano-dollars in the program. */
+export const dollars = (): z.ZodType<number> =>
+  number(0, LARGEST_DOLLARS).transform((amount) => Math.round(amount * NANO_PER_DOLLAR));
+
+/** LiteLLM's durations of budgets: `30s`, `24h`, `7d`, `1mo`. */
+export const budgetDuration = (): z.ZodType<string> =>
+  text().refine(isBudgetDuration, 'must be a duration such as 30s, 30m, 24h, 7d or 1mo');
+
+export const timeZone = (): z.ZodType<string> =>
+  text().refine(isTimeZone, 'must be a time zone such as UTC or Europe/Berlin');
 
 /** Seconds in the file, milliseconds in the program. */
 export const seconds = (options: { zero?: boolean } = {}): z.ZodType<number> =>

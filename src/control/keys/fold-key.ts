@@ -1,3 +1,4 @@
+import type { BudgetSpec, KeyBudgets } from '../../contract/budget-spec.ts';
 import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits } from '../../contract/key-record.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 
@@ -19,6 +20,11 @@ export interface KeyGrant extends LimitSpec {
   /** None: none. */
   readonly tags?: readonly string[];
   readonly modelLimits: ModelLimits;
+  /** Left out: none. */
+  readonly budget?: BudgetSpec;
+  readonly modelBudgets?: KeyBudgets['models'];
+  /** Of its user in its team, where that is not the team's for all members. */
+  readonly memberBudget?: BudgetSpec;
   readonly expiresAtMs: number | null;
   readonly blocked: boolean;
 }
@@ -31,6 +37,10 @@ export interface OwnerGrant {
   /** Of a team. */
   readonly tags?: readonly string[];
   readonly limits: OwnerLimits | null;
+  /** Left out: none. */
+  readonly budget?: BudgetSpec;
+  /** Of a team: of each member that has none of its own. */
+  readonly memberBudget?: BudgetSpec;
   readonly blocked: boolean;
 }
 
@@ -44,6 +54,7 @@ export interface Owners {
 export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
   const user = grant.userId === null ? undefined : users.get(grant.userId);
   const team = grant.teamId === null ? undefined : teams.get(grant.teamId);
+  const budgets = foldBudgets(grant, user, team);
   return {
     hash: grant.hash,
     alias: grant.alias,
@@ -59,9 +70,23 @@ export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
     modelLimits: grant.modelLimits,
     userLimits: user?.limits ?? null,
     teamLimits: team?.limits ?? null,
+    ...(budgets === null ? {} : { budgets }),
     expiresAtMs: grant.expiresAtMs,
     blocked: grant.blocked || user?.blocked === true || team?.blocked === true,
   };
+}
+
+function foldBudgets(grant: KeyGrant, user: OwnerGrant | undefined, team: OwnerGrant | undefined): KeyBudgets | null {
+  const budgets: KeyBudgets = {
+    key: grant.budget ?? null,
+    user: user?.budget ?? null,
+    team: team?.budget ?? null,
+    member: grant.memberBudget ?? team?.memberBudget ?? null,
+    models: grant.modelBudgets ?? {},
+  };
+  const { key, user: ofUser, team: ofTeam, member, models } = budgets;
+  const isFree = [key, ofUser, ofTeam, member].every((budget) => budget === null) && Object.keys(models).length === 0;
+  return isFree ? null : budgets;
 }
 
 /**

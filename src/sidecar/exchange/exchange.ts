@@ -16,6 +16,8 @@ import { bytesOf, type Outgoing } from '../forward/assemble.ts';
 import type { JournalWaiter } from '../journal/journal-writer.ts';
 import type { ResolvedKey } from '../keys/resolved-key.ts';
 import { finishReservations } from '../limits/admit.ts';
+import { settleBudgets } from '../budgets/admit-budgets.ts';
+import type { BudgetCharge } from '../budgets/budget-charge.ts';
 import type { Reservation } from '../limits/reservation.ts';
 import type { AdmissionWaiter } from '../overload/admission.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
@@ -89,6 +91,10 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
   /** What it holds of the limits of its key and group, and of those of the deployment that works on it. */
   reservation: Reservation | null = null;
   deploymentReservation: Reservation | null = null;
+  /** Budgets that it is charged to; null = none. */
+  charge: BudgetCharge | null = null;
+  /** Their rows once it is settled: JSON without brackets. */
+  chargedRows = '';
   /** −1: the call is over, nothing more is tried. */
   numRetries = 0;
   /** What the request itself asks for; it comes before every policy. */
@@ -287,6 +293,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     const endedMs = performance.now();
     // Before anything of the answer's end leaves: a client that asks one at a time finds its place free.
     if (this.reservation !== null || this.deploymentReservation !== null) finishReservations(this, endedMs);
+    if (this.charge !== null || (this.deployment !== null && this.deployment.budgets !== null)) settleBudgets(this);
     this.state = 'recording';
     this.#parked = last;
     const durationMs = endedMs - this.startedMs;

@@ -9,6 +9,7 @@ import { firstChoice, noDeployments } from '../forward/next-choice.ts';
 import { openTunnel } from '../forward/realtime-tunnel.ts';
 import { answerHealth } from '../health/answer-health.ts';
 import { tagsNotServed } from '../routing/tags-not-served.ts';
+import { admitBudgets } from '../budgets/admit-budgets.ts';
 import { admit } from '../limits/admit.ts';
 import { answerPreflight } from '../local/answer-preflight.ts';
 import { answerLocally } from '../local/local-answers.ts';
@@ -174,12 +175,18 @@ function proceed(exchange: Exchange): void {
   const { route } = exchange;
   switch (route.kind) {
     case 'llm': {
-      const refusal = readFields(exchange) ?? findModel(exchange) ?? admit(exchange) ?? select(exchange);
+      const refusal =
+        readFields(exchange) ?? findModel(exchange) ?? admit(exchange) ?? admitBudgets(exchange) ?? select(exchange);
       if (refusal !== null) answerError(exchange, refusal);
       return;
     }
     case 'response': {
-      const refusal = readRequestOptions(exchange) ?? findResponse(exchange) ?? admit(exchange) ?? select(exchange);
+      const refusal =
+        readRequestOptions(exchange) ??
+        findResponse(exchange) ??
+        admit(exchange) ??
+        admitBudgets(exchange) ??
+        select(exchange);
       if (refusal !== null) answerError(exchange, refusal);
       return;
     }

@@ -13,17 +13,26 @@ import type { Exchange } from './exchange.ts';
  */
 export function usageEventLine(exchange: Exchange, durationMs: number): string {
   const isEstimate = brokeOff(exchange);
-  const tokens = isEstimate
-    ? estimateUsage(exchange.body.length, exchange.streamReader!.eventCount, exchange.usage)
-    : exchange.usage;
+  const tokens = finalUsage(exchange, isEstimate);
   const costNano = exchange.costNano ?? replyCost(exchange, tokens, exchange.status);
   const source = isEstimate ? 'estimated' : tokens === null ? 'none' : 'reported';
   return (
     `{"v":${USAGE_EVENT_FORMAT},"id":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
     `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
     `,"overheadUs":${Math.round(exchange.overheadUs)}${who(exchange)}${outcome(exchange)}` +
-    `,"usage":${usage(tokens)},"usageSource":"${source}","costNano":${costNano}${sizes(exchange)}}\n`
+    `,"usage":${usage(tokens)},"usageSource":"${source}","costNano":${costNano}${sizes(exchange)}${budgets(exchange)}}\n`
   );
+}
+
+/** What a finished exchange cost, nano-dollars; what is told here is what its event says. */
+export function finalCost(exchange: Exchange): number | null {
+  exchange.costNano ??= replyCost(exchange, finalUsage(exchange, brokeOff(exchange)), exchange.status);
+  return exchange.costNano;
+}
+
+function finalUsage(exchange: Exchange, isEstimate: boolean): TokenUsage | null {
+  if (!isEstimate) return exchange.usage;
+  return estimateUsage(exchange.body.length, exchange.streamReader!.eventCount, exchange.usage);
 }
 
 /** The `OpenEvent` of an exchange that goes on. */
@@ -79,6 +88,10 @@ function sizes(exchange: Exchange): string {
     `,"requestBytes":${exchange.body.length},"responseBytes":${exchange.responseBytes}` +
     `,"tags":${exchange.tags.length === 0 ? '[]' : JSON.stringify(exchange.tags)}`
   );
+}
+
+function budgets({ chargedRows }: Exchange): string {
+  return chargedRows === '' ? '' : `,"budgets":[${chargedRows}]`;
 }
 
 /** A stream that was broken off has been paid for, though its usage, which comes last, never came. */

@@ -4,6 +4,7 @@ import { HeaderId } from '../../http1/header-id.ts';
 import type { ResponseHead } from '../../http1/response-head.ts';
 import { statusLine } from '../../http1/serializer.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { budgetHeaders } from '../budgets/admit-budgets.ts';
 import { rateLimitHeaders } from '../limits/admit.ts';
 import { connectionOptions } from './connection-options.ts';
 import { isHopByHop } from './upstream-request.ts';
@@ -75,6 +76,7 @@ export function gatewayHeaders(exchange: Exchange): string {
     (exchange.deployment === null ? '' : exchange.deployment.answerHeaders) +
     `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${Math.max(0, attempts - 1 - exchange.fallbackCount)}\r\n` +
     (exchange.reservation === null ? '' : rateLimitHeaders(exchange, nowMs)) +
+    (exchange.charge === null ? '' : budgetHeaders(exchange)) +
     `x-litellm-attempted-fallbacks: ${exchange.fallbackCount}\r\nx-slipstream-overhead-us: ${Math.round(overheadUs)}\r\n` +
     `x-litellm-overhead-duration-ms: ${(overheadUs / 1000).toFixed(3)}\r\n`
   );

@@ -12,6 +12,7 @@ import { requestLine } from '../deployment-details.ts';
 import { answerError } from '../exchange/answer-error.ts';
 import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import { mayUseModel, modelBehindAlias } from '../keys/resolved-key.ts';
+import { admitBudgets } from '../budgets/admit-budgets.ts';
 import { admit } from '../limits/admit.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
@@ -27,7 +28,7 @@ const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 /** `/v1/realtime`: an authenticated WebSocket upgrade becomes a tunnel to a deployment of the model in `?model=`. */
 export function openTunnel(exchange: Exchange): void {
-  const refusal = findRealtimeModel(exchange) ?? admit(exchange);
+  const refusal = findRealtimeModel(exchange) ?? admit(exchange) ?? admitBudgets(exchange);
   if (refusal !== null) {
     answerError(exchange, refusal);
     return;

@@ -1,6 +1,7 @@
 import type { KeyRecord } from '../../contract/key-record.ts';
 import { compileRouteGrant, type RouteGrant } from '../../domain/keys/route-grant.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
+import { type ResolvedBudgets, resolveBudgets } from '../budgets/resolve-budgets.ts';
 import { resolveKeyLimits, type KeyLimits } from '../limits/key-limits.ts';
 import type { WorkerLimits } from '../limits/worker-limits.ts';
 
@@ -23,6 +24,8 @@ export interface ResolvedKey {
   readonly routes: RouteGrant | null;
   /** Its own, its user's and its team's; null = none. */
   readonly limits: KeyLimits | null;
+  /** Its own, its user's or its team's; null = none. */
+  readonly budgets: ResolvedBudgets | null;
 }
 
 interface ModelAccess {
@@ -42,6 +45,7 @@ export function resolvedKey(record: KeyRecord, limits: WorkerLimits): ResolvedKe
     aliases: aliases.length === 0 ? null : new Map(aliases),
     routes: compileRouteGrant(record.allowedRoutes),
     limits: resolveKeyLimits(record, limits),
+    budgets: resolveBudgets(record, limits),
   };
 }
 
@@ -72,6 +76,7 @@ export const MASTER_KEY: ResolvedKey = {
   aliases: null,
   routes: null,
   limits: null,
+  budgets: null,
 };
 
 /** What the model that the client named is to this key. */

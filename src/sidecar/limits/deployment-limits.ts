@@ -2,6 +2,7 @@ import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { Reservation } from './reservation.ts';
 import { reservedTokens } from './admit.ts';
+import { spentMs } from '../budgets/admit-budgets.ts';
 import { resetMs } from './limit-refusal.ts';
 import type { SubjectLimits } from './subject-limits.ts';
 
@@ -9,9 +10,11 @@ import type { SubjectLimits } from './subject-limits.ts';
  * Until the limits of `deployment` have room for the request, ms; 0: they have. A look only, `takeDeployment` decides:
  * other threads choose at the same time.
  */
-export function msUntilRoom(exchange: Exchange, { limits }: CompiledDeployment): number {
-  // Fast case: it has no limits.
-  return limits === null ? 0 : roomInMs(exchange, limits);
+export function msUntilRoom(exchange: Exchange, { limits, budgets }: CompiledDeployment): number {
+  // Fast case: it has no limits and no budgets.
+  if (limits === null && budgets === null) return 0;
+  const spentForMs = budgets === null ? 0 : spentMs(exchange, budgets);
+  return limits === null ? spentForMs : Math.max(spentForMs, roomInMs(exchange, limits));
 }
 
 /**

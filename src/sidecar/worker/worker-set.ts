@@ -11,6 +11,7 @@ import type { ResponseLog } from '../local/response-log.ts';
 import { HealthGauges } from '../routing/health-gauges.ts';
 import type { Certificate, Certificates } from '../tls/certificates.ts';
 import { LocalWorker } from './local-worker.ts';
+import type { BudgetFeed } from '../budgets/budget-feed.ts';
 import { exportShared, importShared, type SharedState } from './shared-state.ts';
 import { giveBackShares, newSharedMemory, type SharedMemory } from './shared-memory.ts';
 import { ThreadWorker } from './thread-worker.ts';
@@ -130,6 +131,12 @@ export class WorkerSet implements WorkerEvents {
   setControlConnected(connected: boolean): void {
     this.#controlConnected = connected;
     for (const worker of this.all) worker.setControlConnected(connected);
+  }
+
+  /** What was spent before; called before the first connection comes. */
+  loadBudgets(feed: BudgetFeed): void {
+    invariant(this.#shared !== null, 'there is memory for budgets once the workers are started');
+    feed.load(this.#shared);
   }
 
   /** What another sidecar needs to go on from here. */
