@@ -266,12 +266,16 @@ export class LimitTable {
     const own = this.#heldSpend;
     const held = own[row]! - reserved;
     invariant(held >= 0n, 'a reservation is settled once');
-    if (this.spendWindow(row) === startMs) {
-      const difference = actual - reserved;
-      Atomics.add(this.#words, row * WORDS_PER_ROW + SPEND_WORD, difference);
-      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
+    const at = row * WORDS_PER_ROW + SPEND_WORD;
+    const difference = actual - reserved;
+    if (this.spendWindow(row) !== startMs) {
+      own[row] = held;
+      return;
     }
+    Atomics.add(this.#words, at, difference);
     own[row] = held;
+    // Last: a thread that ends before this leaves something reserved, which only makes the rest of a window strict.
+    Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
   }
 
   /** Spends, or takes back what others learnt was less, if the row is still in the window that began at `startMs`. */

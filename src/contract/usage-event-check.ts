@@ -89,6 +89,7 @@ const COMMON = {
   requestBytes: isCount,
   responseBytes: isCount,
   tags: listOf(isText),
+  budgets: listOf(isText),
 };
 
 const EVENT: Checks<UsageEvent> = {
@@ -100,7 +101,6 @@ const EVENT: Checks<UsageEvent> = {
   attempts: listOf((value) => problemIn(value, ATTEMPT) === null),
   usageSource: (value) => value === 'reported' || value === 'estimated' || value === 'none',
   costNano: orNull(isCount),
-  budgets: listOf(isText),
 };
 
 const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount, costNano: orNull(isCount) };

@@ -97,6 +97,7 @@ export interface OpenEvent extends Pick<
   | 'requestBytes'
   | 'responseBytes'
   | 'tags'
+  | 'budgets'
 > {
   /** `id` of the event to come. */
   readonly open: string;

@@ -60,7 +60,7 @@ async function start(t: TestContext, { keys, settings, first, dataDirectory }: S
     },
   );
   let isStopped = false;
-  const { stop } = gateway;
+  const stop = gateway.stop.bind(gateway);
   gateway.stop = async (options) => {
     if (isStopped) return;
     isStopped = true;

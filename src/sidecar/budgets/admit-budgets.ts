@@ -1,5 +1,5 @@
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
-import { costOfUsage } from '../../domain/pricing/cost-of-usage.ts';
+import { costOfUsage, NO_AMOUNTS } from '../../domain/pricing/cost-of-usage.ts';
 import { dollarText } from '../../domain/pricing/dollar-text.ts';
 import { readMaxTokens } from '../../domain/request/read-max-tokens.ts';
 import { estimatePromptTokens } from '../../domain/usage/estimate-usage.ts';
@@ -95,9 +95,9 @@ function estimatedCost(exchange: Exchange): bigint {
   const outputTokens = asked === 0 ? UNSTATED_OUTPUT_TOKENS : asked;
   const usage = { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
   let most = 0;
-  for (const { price, modelPrices, spec } of group.deployments) {
-    const known = price ?? modelPrices?.get(spec.upstreamModel.replace('*', resolved?.matched ?? ''));
-    if (known !== undefined) most = Math.max(most, costOfUsage(known, usage, 0));
+  for (const { prices, spec } of group.deployments) {
+    const price = prices === null ? null : prices.of(spec.upstreamModel.replace('*', resolved?.matched ?? ''));
+    if (price !== null) most = Math.max(most, costOfUsage(price, usage, NO_AMOUNTS));
   }
   return BigInt(most);
 }

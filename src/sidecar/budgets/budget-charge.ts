@@ -11,7 +11,8 @@ export class BudgetCharge {
   /** Window and name of each as they were when it was admitted; 0 reserved of those that were added later. */
   readonly #starts: bigint[] = [];
   readonly #amounts: bigint[] = [];
-  #names = '';
+  /** Rows that it is charged to: JSON without brackets. */
+  names = '';
 
   /** @param reserved nano-dollars that the request may cost; 0 = nothing is reserved. @param nowMs Unix. */
   constructor(limits: WorkerLimits, reserved: bigint, nowMs: number) {
@@ -62,14 +63,14 @@ export class BudgetCharge {
       }
     }
     this.#budgets.length = 0;
-    return spent === 0 ? '' : this.#names;
+    return spent === 0 ? '' : this.names;
   }
 
   #add(budget: Budget, reserved: bigint): void {
     this.#budgets.push(budget);
     this.#starts.push(budget.start);
     this.#amounts.push(reserved);
-    this.#names += this.#names === '' ? budget.nameText : `,${budget.nameText}`;
+    this.names += this.names === '' ? budget.nameText : `,${budget.nameText}`;
   }
 }
 

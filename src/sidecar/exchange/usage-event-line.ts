@@ -45,7 +45,7 @@ export function openEventLine(exchange: Exchange, durationMs: number): string {
     `{"v":${USAGE_EVENT_FORMAT},"open":"${exchange.id}","at":${exchange.startedUnixMs},"durationMs":${milliseconds(durationMs)}` +
     `,"firstByteMs":${exchange.firstByteMs === null ? 'null' : milliseconds(exchange.firstByteMs)}` +
     `${who(exchange)},"status":${exchange.status},"streamEvents":${events}` +
-    `,"usage":${usage(known)},"costNano":${costNano}${sizes(exchange)}}\n`
+    `,"usage":${usage(known)},"costNano":${costNano}${sizes(exchange)}${budgets(exchange)}}\n`
   );
 }
 
@@ -90,8 +90,9 @@ function sizes(exchange: Exchange): string {
   );
 }
 
-function budgets({ chargedRows }: Exchange): string {
-  return chargedRows === '' ? '' : `,"budgets":[${chargedRows}]`;
+function budgets({ charge, chargedRows }: Exchange): string {
+  const rows = charge === null ? chargedRows : charge.names;
+  return rows === '' ? '' : `,"budgets":[${rows}]`;
 }
 
 /** A stream that was broken off has been paid for, though its usage, which comes last, never came. */
