@@ -35,7 +35,7 @@ export class UsageDatabase {
     this.#ingester = new UsageIngester({
       dataDirectory: directory,
       usage: () => store.usage,
-      settings: () => ({ keepEventsMs: null, keepSegmentsMs: 0 }),
+      settings: () => ({ keepEventsMs: null, keepSegmentsMs: 0, prices: {} }),
       logger: createLogger({ level: 'warn', format: 'pretty', name: 'bench' }),
     });
   }

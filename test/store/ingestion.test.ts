@@ -190,14 +190,15 @@ test('an open line without its event, of a process that is gone, is an aborted e
     (await node.rows()).map(({ id }) => id),
     [ended.id, later.id],
   );
+  node.settings.prices = { 'd-1': { prices: { input: 3_000_000, output: 5_000_000 }, steps: [], tiers: {} } };
   release();
   await Promise.all([ingester.pass(), node.ingester().pass()]);
   assert.deepEqual(
-    (await node.rows()).map(({ id, aborted }) => [id, aborted]),
+    (await node.rows()).map(({ id, aborted, spend_nano: nano }) => [id, aborted, nano]),
     [
-      [ended.id, null],
-      [later.id, null],
-      [lost.id, 'process_ended'],
+      [ended.id, null, 7n],
+      [later.id, null, 7n],
+      [lost.id, 'process_ended', 90_000n], // 25 tokens of its 100 bytes, one of each of 3 events
     ],
   );
   await node.check();

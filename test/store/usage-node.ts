@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { OpenEvent, UsageEvent } from '../../src/contract/usage-event.ts';
 import { type IngesterSettings, UsageIngester } from '../../src/control/ingest/usage-ingester.ts';
+import type { StoreOptions } from '../../src/control/store/open-store.ts';
 import type { Store } from '../../src/control/store/store.ts';
 import { takeProcessLock } from '../../src/runtime/process-lock.ts';
 import { SAMPLE_EVENT, SAMPLE_OPEN } from '../support/usage-event-sample.ts';
@@ -22,6 +23,7 @@ export class UsageNode {
   readonly settings: { -readonly [Name in keyof IngesterSettings]: IngesterSettings[Name] } = {
     keepEventsMs: null,
     keepSegmentsMs: 0,
+    prices: {},
   };
   #count = 0;
 
@@ -34,8 +36,8 @@ export class UsageNode {
     writeFileSync(join(directory, 'node-id'), NODE);
   }
 
-  static async start(t: TestContext): Promise<UsageNode> {
-    const options = await testStoreOptions(t);
+  static async start(t: TestContext, given?: StoreOptions): Promise<UsageNode> {
+    const options = given ?? (await testStoreOptions(t));
     const directory = mkdtempSync(join(tmpdir(), 'slipstream-ingest-'));
     t.after(() => rmSync(directory, { recursive: true, force: true }));
     return new UsageNode(await openTestStore(t, options), directory);

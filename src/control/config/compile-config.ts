@@ -102,7 +102,11 @@ export function compileConfig(
       maxConnections: settings.values.database_connections,
       connectTimeoutMs: settings.values.database_connection_timeout,
     },
-    usage: { keepEventsMs: settings.values.usage_retention, keepSegmentsMs: settings.values.journal.keep },
+    usage: {
+      keepEventsMs: settings.values.usage_retention,
+      keepSegmentsMs: settings.values.journal.keep,
+      prices: Object.fromEntries(deployments.flatMap(({ id, price }) => (price === null ? [] : [[id, price]]))),
+    },
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,
     keyReports,

@@ -1,5 +1,8 @@
 import { abortedEvent } from '../../contract/journal-reader.ts';
 import type { OpenEvent } from '../../contract/usage-event.ts';
+import { compilePrice } from '../../domain/pricing/compile-price.ts';
+import { costOfUsage, NO_AMOUNTS } from '../../domain/pricing/cost-of-usage.ts';
+import type { Price } from '../../domain/pricing/price.ts';
 import { type UsageRow, usageRow } from './usage-row.ts';
 
 /** What becomes of the open lines when a chunk is written. */
@@ -23,9 +26,20 @@ export function openChanges(
   };
 }
 
-/** The row of a request whose process ended before it did. @param line its open line, JSON. */
-export function abortedRow(line: string): UsageRow {
-  return usageRow(abortedEvent(JSON.parse(line) as OpenEvent));
+/** By the id of the deployment; those that are not in it have no price, or one for each model behind a wildcard. */
+export type DeploymentPrices = Readonly<Record<string, Price>>;
+
+/**
+ * The row of a request whose process ended before it did, with what its estimated usage costs today.
+ *
+ * @param line its open line, JSON.
+ */
+export function abortedRow(line: string, prices: DeploymentPrices): UsageRow {
+  const event = abortedEvent(JSON.parse(line) as OpenEvent);
+  const { deployment, usage, durationMs } = event;
+  const price = deployment === null ? undefined : prices[deployment];
+  if (price === undefined || usage === null) return usageRow(event);
+  return usageRow({ ...event, costNano: costOfUsage(compilePrice(price), usage, { ...NO_AMOUNTS, durationMs }) });
 }
 
 /**

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { OpenEvent } from '../../contract/usage-event.ts';
-import { abortedRow, isCorrection, openChanges } from './apply-chunk.ts';
+import { abortedRow, type DeploymentPrices, isCorrection, openChanges } from './apply-chunk.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { POSTGRES_STATEMENTS, type PostgresStatementName } from './postgres-usage-sql.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
@@ -55,10 +55,10 @@ export class PostgresUsage implements UsageBackend {
     return rows.map((row) => String(row['writer']));
   }
 
-  async endWriter(writer: string): Promise<number> {
+  async endWriter(writer: string, prices: DeploymentPrices): Promise<number> {
     return this.#inTransaction(async () => {
       const { rows } = await this.#run('end-writer', [writer]);
-      await this.#writeRows(rows.map((row) => abortedRow(String(row['line']))));
+      await this.#writeRows(rows.map((row) => abortedRow(String(row['line']), prices)));
       return rows.length;
     });
   }

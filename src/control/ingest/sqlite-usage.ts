@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { OpenEvent } from '../../contract/usage-event.ts';
-import { abortedRow, isCorrection, openChanges } from './apply-chunk.ts';
+import { abortedRow, type DeploymentPrices, isCorrection, openChanges } from './apply-chunk.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
 import type { ChunkRequest, ChunkResult, SegmentState } from './usage-backend.ts';
 import { SUM_COLUMNS, UsageDeltas, type UsageSums } from './usage-deltas.ts';
@@ -61,10 +61,10 @@ export class SqliteUsage {
       .map((row) => String(row['writer']));
   }
 
-  endWriter(writer: string): number {
+  endWriter(writer: string, prices: DeploymentPrices): number {
     return this.#inTransaction(() => {
       const lines = this.#statement('end-writer').all(writer);
-      this.#writeRows(lines.map((row) => abortedRow(String(row['line']))));
+      this.#writeRows(lines.map((row) => abortedRow(String(row['line']), prices)));
       return lines.length;
     });
   }

@@ -1,3 +1,5 @@
+import type { DeploymentPrices } from './apply-chunk.ts';
+
 /** How far a segment has been ingested. */
 export interface SegmentState {
   readonly segment: string;
@@ -45,7 +47,7 @@ export interface UsageBackend {
   /** Writers that have open lines without their event. */
   openWriters(): Promise<string[]>;
   /** Turns what a writer that is gone left open into aborted events. @returns how many. */
-  endWriter(writer: string): Promise<number>;
+  endWriter(writer: string, prices: DeploymentPrices): Promise<number>;
   /** What has been committed is on the disk from here on. Asked before a segment is deleted. @returns false: not yet. */
   makeDurable(): Promise<boolean>;
   /** Deletes the oldest events from before `beforeMs`, at most `limit`. @returns how many. */

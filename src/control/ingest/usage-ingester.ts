@@ -1,6 +1,7 @@
 import { invariant } from '../../base/invariant.ts';
 import type { SegmentName } from '../../contract/segment-name.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import type { DeploymentPrices } from './apply-chunk.ts';
 import { JournalListing, type WriterSegments } from './journal-files.ts';
 import type { ChunkResult, SegmentState, UsageBackend } from './usage-backend.ts';
 import { UsageFileError } from './usage-file-error.ts';
@@ -23,6 +24,8 @@ export interface IngesterSettings {
   readonly keepEventsMs: number | null;
   /** How long a segment stays after it was ingested. */
   readonly keepSegmentsMs: number;
+  /** For requests that only an open line is left of. */
+  readonly prices: DeploymentPrices;
 }
 
 export interface IngesterOptions {
@@ -236,7 +239,7 @@ export class UsageIngester {
     const usage = this.#options.usage();
     for (const writer of await usage.openWriters()) {
       if (unfinished.has(writer) || !listing.isGone(writer)) continue;
-      const events = await usage.endWriter(writer);
+      const events = await usage.endWriter(writer, this.#options.settings().prices);
       this.#events += events;
       if (events > 0) logger.warn('requests ended with their process; their usage is estimated', { writer, events });
     }

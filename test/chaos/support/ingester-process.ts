@@ -9,7 +9,7 @@ const store = await openStore({ dataDirectory, databaseUrl: process.env['DATABAS
 const ingester = new UsageIngester({
   dataDirectory,
   usage: () => store.usage,
-  settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000 }),
+  settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000, prices: {} }),
   logger: createLogger({ level: 'info', format: 'json', name: 'second ingester' }),
   pollMs: 300,
   chunkBytes: 16_384,

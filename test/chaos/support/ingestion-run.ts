@@ -95,7 +95,7 @@ async function compare(
     const ingester = new UsageIngester({
       dataDirectory,
       usage: () => store.usage,
-      settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000 }),
+      settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000, prices: {} }),
       logger: createLogger({ level: 'warn', format: 'json', name: 'chaos' }),
     });
     await ingester.pass();
