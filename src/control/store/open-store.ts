@@ -4,8 +4,6 @@ import type { Migration } from './migrations/migration.ts';
 import { migrate } from './migrations/migrate.ts';
 import { MIGRATIONS } from './migrations/migrations.ts';
 import { toConnectionString } from './postgres/connection-string.ts';
-import { openPostgres } from './postgres/open-postgres.ts';
-import { openSqlite } from './sqlite/open-sqlite.ts';
 import { Store, type StoreBackend } from './store.ts';
 import { StoreError } from './store-error.ts';
 
@@ -29,7 +27,7 @@ export interface StoreOptions {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const migrations = options.migrations ?? MIGRATIONS;
-  const backend = options.databaseUrl === null ? await openFile(options) : openServer(options, options.databaseUrl);
+  const backend = options.databaseUrl === null ? await openFile(options) : await openServer(options, options.databaseUrl);
   try {
     await migrate(backend.db, backend.engine, migrations, Date.now());
     return new Store(backend);
@@ -39,15 +37,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-function openFile({ dataDirectory }: StoreOptions): Promise<StoreBackend> {
+// The modules of an engine are loaded where it is used only: `pg` alone is 5 MB.
+
+async function openFile({ dataDirectory }: StoreOptions): Promise<StoreBackend> {
+  const { openSqlite } = await import('./sqlite/open-sqlite.ts');
   return openSqlite(join(dataDirectory, DATA_FILES.store));
 }
 
-function openServer(options: StoreOptions, databaseUrl: string): StoreBackend {
+async function openServer(options: StoreOptions, databaseUrl: string): Promise<StoreBackend> {
   const connectionString = toConnectionString(databaseUrl);
   if (connectionString === null) {
     throw new StoreError('failed', 'database_url is not of the form postgresql://user:password@host:port/database');
   }
+  const { openPostgres } = await import('./postgres/open-postgres.ts');
   return openPostgres({
     connectionString,
     maxConnections: options.maxConnections ?? 10,
