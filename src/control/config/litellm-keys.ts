@@ -29,7 +29,6 @@ const unsupported = (note: string, keys: string): [string, KeyNote][] => notes('
 const UNCHANGED = 'requests of the same protocol are forwarded unchanged';
 const NO_CALLBACKS = 'no callbacks or logging integrations in this version';
 const NO_CACHE = 'no response cache in this version';
-const NO_DATABASE = 'no database in this version';
 const NO_BUDGETS =
   'budgets are those of keys, users, teams, members, models, providers, deployments and of all together';
 const NO_GUARDRAILS = 'no guardrails in this version';
@@ -39,7 +38,7 @@ const NO_CLOUD = 'this provider needs an adapter that this version lacks';
 const NO_PYTHON = 'Python code cannot run here';
 const NO_PRIORITY = 'no queues or priorities in this version';
 const NO_ALERTS = 'no alerts in this version';
-const NO_PROVISIONING = 'keys, users and teams come from the file only in this version';
+const NO_PROVISIONING = 'keys, users and teams have only the defaults of the request in this version';
 const METRICS = 'the metrics here have fixed labels';
 const OURS = 'the gateway has its own way of doing this';
 
@@ -134,12 +133,12 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
     ...ignored('the master key is never returned', 'disable_master_key_return'),
     ...ignored('no message content is ever stored', 'store_prompts_in_spend_logs'),
     ...ignored('old events are deleted all the time, a few at once', 'maximum_spend_logs_retention_interval'),
-    ...unsupported(
-      NO_DATABASE,
-      `store_model_in_db database_max_idle_connection_lifetime disable_spend_logs disable_error_logs allow_requests_on_db_unavailable
-       user_api_key_cache_ttl
-       encryption_algorithm`,
-    ),
+    ...ignored('known keys are served while the database is away', 'allow_requests_on_db_unavailable'),
+    ...ignored('sidecars are told of changed keys; nothing has to expire', 'user_api_key_cache_ttl'),
+    ...ignored(OURS, 'database_max_idle_connection_lifetime'),
+    ...unsupported('models come from the file only in this version', 'store_model_in_db'),
+    ...unsupported('every request is recorded in this version', 'disable_spend_logs disable_error_logs'),
+    ...unsupported('no credentials are stored in this version', 'encryption_algorithm'),
     ...unsupported(
       NO_ALERTS,
       'alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency',

@@ -27,7 +27,8 @@ export interface StoreOptions {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const migrations = options.migrations ?? MIGRATIONS;
-  const backend = options.databaseUrl === null ? await openFile(options) : await openServer(options, options.databaseUrl);
+  const backend =
+    options.databaseUrl === null ? await openFile(options) : await openServer(options, options.databaseUrl);
   try {
     await migrate(backend.db, backend.engine, migrations, Date.now());
     return new Store(backend);
