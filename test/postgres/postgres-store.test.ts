@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { openStore } from '../../src/control/store/open-store.ts';
 import type { Store } from '../../src/control/store/store.ts';
@@ -88,6 +89,14 @@ test('a server that is away does not keep the keeper from starting; it is found 
   server.start();
   assert.equal(await store.keys.count(), 1);
   assert.equal(keeper.store, store);
+});
+
+test('a gateway that stops in the middle of a change does not keep the others from theirs for ever', async (t) => {
+  const { db } = await openTestStore(t);
+  const { rows } = await sql<{
+    limit: string;
+  }>`select current_setting('idle_in_transaction_session_timeout') as limit`.execute(db);
+  assert.deepEqual(rows, [{ limit: '15s' }]);
 });
 
 test('a connection string that is none, or of a user without rights, is told without its password', async (t) => {

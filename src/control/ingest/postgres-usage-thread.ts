@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import pg from 'pg';
 import { invariant } from '../../base/invariant.ts';
 import { toStoreError } from '../store/postgres/postgres-errors.ts';
+import { setUpSession } from '../store/postgres/session-settings.ts';
 import { PostgresUsage } from './postgres-usage.ts';
 import { carryOut, type UsageCall } from './usage-calls.ts';
 import { fileErrorCode } from './usage-file-error.ts';
@@ -23,8 +24,6 @@ export type UsageThreadReply = { readonly id: number } & (
 
 /** A batch takes some 100 ms; a server that has vanished would never be noticed. */
 const QUERY_TIMEOUT_MS = 60_000;
-/** A stopped process must not keep its locks from the one that replaces it. */
-const IDLE_IN_TRANSACTION_MS = 15_000;
 
 invariant(parentPort !== null, 'this module is the entry of a worker thread');
 const port = parentPort;
@@ -63,7 +62,6 @@ async function connected(): Promise<pg.Client> {
     connectionString,
     connectionTimeoutMillis: connectTimeoutMs,
     query_timeout: QUERY_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
     application_name: 'slipstream ingestion',
   });
@@ -72,6 +70,7 @@ async function connected(): Promise<pg.Client> {
     if (client === opened) client = null;
   });
   await opened.connect();
+  await setUpSession(opened);
   client = opened;
   return opened;
 }

@@ -2,12 +2,11 @@ import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kyse
 import pg from 'pg';
 import { decodeInteger, encodeParameter } from '../value-codec.ts';
 import { isConnectionFault, toStoreError } from './postgres-errors.ts';
+import { setUpSession } from './session-settings.ts';
 
 /** Of a server that has vanished without a word the sockets tell nothing for a long time. */
 const QUERY_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_AFTER_MS = 10_000;
-/** A process that stops in the middle of a transaction must not keep what it locked from others. */
-const IDLE_IN_TRANSACTION_MS = 15_000;
 /** Not a number that JavaScript holds exactly: INT8, and NUMERIC, which sums of INT8 are. */
 const WIDE_TYPES: readonly number[] = [20, 1700];
 
@@ -21,6 +20,7 @@ export interface PostgresPoolOptions {
 export class StorePostgresPool implements PostgresPool {
   readonly options: object = {};
   readonly #pool: pg.Pool;
+  readonly #known = new WeakSet<pg.PoolClient>();
 
   constructor({ connectionString, maxConnections, connectTimeoutMs }: PostgresPoolOptions) {
     this.#pool = new pg.Pool({
@@ -30,7 +30,6 @@ export class StorePostgresPool implements PostgresPool {
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       application_name: 'slipstream',
       types: { getTypeParser: typeParser },
     });
@@ -39,9 +38,14 @@ export class StorePostgresPool implements PostgresPool {
   }
 
   async connect(): Promise<PostgresPoolClient> {
+    let client: pg.PoolClient | null = null;
     try {
-      return new StorePostgresClient(await this.#pool.connect());
+      client = await this.#pool.connect();
+      if (!this.#known.has(client)) await setUpSession(client);
+      this.#known.add(client);
+      return new StorePostgresClient(client);
     } catch (error) {
+      client?.release(true);
       throw toStoreError(error);
     }
   }
