@@ -20,6 +20,8 @@ async function gatewayFor(t: TestContext, mode: Mode, rest: Partial<Parameters<t
 model_list:
   - {model_name: chat, litellm_params: {model: openai/mock-up, api_base: "${mock.url}/v1", api_key: sk-provider-0123456789}}
   - {model_name: other, litellm_params: {model: openai/mock-up, api_base: "${mock.url}/v1", api_key: sk-provider-0123456789}}
+  - model_name: priced
+    litellm_params: {model: openai/mock-up, api_base: "${mock.url}/v1", api_key: sk-provider-0123456789, input_cost_per_token: 0, output_cost_per_token: 0.001}
 general_settings: {master_key: ${MASTER_KEY}}
 `;
   return { config, gateway: await startGateway({ mode, config, ...rest }) };
@@ -90,6 +92,22 @@ for (const mode of MODES) {
     await untilStatus(401, () => ask(gateway, made.key));
     await manage(gateway.url, '/team/update', { team_id: 'team', blocked: false });
     await untilStatus(200, () => ask(gateway, made.key));
+
+    // A team's budget, and that of a member within it. An answer of the mock has 16 tokens: 0.016 dollars.
+    const paying = {
+      team_id: 'paying',
+      max_budget: 0.04,
+      budget_duration: '30d',
+      members_with_roles: [{ user_id: 'ada' }],
+    };
+    await manage(gateway.url, '/team/new', paying);
+    const spender = await manage<{ key: string }>(gateway.url, '/key/generate', { team_id: 'paying', user_id: 'ada' });
+    for (let asked = 0; asked < 3; asked += 1) await untilStatus(200, () => ask(gateway, spender.key, 'priced'));
+    assert.equal(await statusOf(ask(gateway, spender.key, 'priced')), 422);
+    await manage(gateway.url, '/team/update', { team_id: 'paying', max_budget: 1 });
+    await untilStatus(200, () => ask(gateway, spender.key, 'priced'));
+    await manage(gateway.url, '/team/member_update', { team_id: 'paying', user_id: 'ada', max_budget_in_team: 0 });
+    await untilStatus(422, () => ask(gateway, spender.key, 'priced'));
 
     // Renewed: the old text goes on for a while, and counts for the new one.
     const renewed = await manage<{ key: string; token: string }>(gateway.url, `/key/${made.token}/regenerate`, {

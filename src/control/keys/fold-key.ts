@@ -41,6 +41,8 @@ export interface OwnerGrant {
   readonly budget?: BudgetSpec;
   /** Of a team: of each member that has none of its own. */
   readonly memberBudget?: BudgetSpec;
+  /** Of a team: of the members, by their users' ids, that have one of their own. */
+  readonly memberBudgets?: ReadonlyMap<string, BudgetSpec>;
   readonly blocked: boolean;
 }
 
@@ -81,7 +83,7 @@ function foldBudgets(grant: KeyGrant, user: OwnerGrant | undefined, team: OwnerG
     key: grant.budget ?? null,
     user: user?.budget ?? null,
     team: team?.budget ?? null,
-    member: grant.memberBudget ?? team?.memberBudget ?? null,
+    member: grant.memberBudget ?? team?.memberBudgets?.get(grant.userId ?? '') ?? team?.memberBudget ?? null,
     models: grant.modelBudgets ?? {},
   };
   const { key, user: ofUser, team: ofTeam, member, models } = budgets;

@@ -1,7 +1,8 @@
 import type { ModelLimits, OwnerLimits, RateLimitSpec } from '../../contract/key-record.ts';
 import type { KeyRow } from '../store/tables/key-tables.ts';
 import type { JsonObject, LimitColumns } from '../store/tables/limit-columns.ts';
-import type { TeamRow, UserRow } from '../store/tables/owner-tables.ts';
+import type { TeamMemberRow, TeamRow, UserRow } from '../store/tables/owner-tables.ts';
+import { budgetOfRow, memberBudgetsOfRows, modelBudgetsOfRow } from './budget-of-row.ts';
 import type { KeyGrant, OwnerGrant } from './fold-key.ts';
 
 export function keyGrantOfRow(row: KeyRow): KeyGrant {
@@ -18,22 +19,34 @@ export function keyGrantOfRow(row: KeyRow): KeyGrant {
     tpmLimit: row.tpm_limit,
     maxParallelRequests: row.max_parallel_requests,
     modelLimits: modelLimits(row),
+    ...budgetOfRow(row),
+    ...modelBudgetsOfRow(row),
     expiresAtMs: row.expires_at_ms,
     blocked: row.blocked,
   };
 }
 
 export function userGrantOfRow(row: UserRow): OwnerGrant {
-  return { alias: row.user_alias, models: row.models, aliases: {}, limits: ownerLimits(row), blocked: row.blocked };
+  return {
+    alias: row.user_alias,
+    models: row.models,
+    aliases: {},
+    limits: ownerLimits(row),
+    ...budgetOfRow(row),
+    blocked: row.blocked,
+  };
 }
 
-export function teamGrantOfRow(row: TeamRow): OwnerGrant {
+/** @param members of this team; those without a budget of their own need not be there. */
+export function teamGrantOfRow(row: TeamRow, members: readonly TeamMemberRow[]): OwnerGrant {
   return {
     alias: row.team_alias,
     models: row.models,
     aliases: texts(row.model_aliases),
     tags: row.tags,
     limits: ownerLimits(row),
+    ...budgetOfRow(row),
+    ...memberBudgetsOfRows(row, members),
     blocked: row.blocked,
   };
 }

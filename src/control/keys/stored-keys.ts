@@ -31,16 +31,18 @@ export async function readStoredKeys(store: Store, nowMs: number): Promise<Store
     if (last === undefined || rows.length < ROWS_PER_READ) break;
     after = last.hash;
   }
-  const [users, teams, retired] = await Promise.all([
+  const [users, teams, members, retired] = await Promise.all([
     store.db.selectFrom('users').selectAll().execute(),
     store.db.selectFrom('teams').selectAll().execute(),
+    store.db.selectFrom('team_members').selectAll().where('max_budget_nano', 'is not', null).execute(),
     store.db.selectFrom('retired_keys').selectAll().where('valid_until_ms', '>', nowMs).execute(),
   ]);
+  const membersOf = Map.groupBy(members, (member) => member.team_id);
   return {
     keys,
     owners: {
       users: new Map(users.map((row) => [row.user_id, userGrantOfRow(row)])),
-      teams: new Map(teams.map((row) => [row.team_id, teamGrantOfRow(row)])),
+      teams: new Map(teams.map((row) => [row.team_id, teamGrantOfRow(row, membersOf.get(row.team_id) ?? [])])),
     },
     retired,
   };

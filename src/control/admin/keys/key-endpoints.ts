@@ -20,7 +20,8 @@ import { changeableHash, findKey, keyNotFound } from './find-key.ts';
 import { keyColumns } from './key-columns.ts';
 import { keyReply, keyReplyWithToken } from './key-reply.ts';
 
-const { temp_budget_increase: _i, temp_budget_expiry: _e, ...inert } = inertKeyFields;
+/** What is taken and has no effect yet. */
+const inert = { ...inertKeyFields, budget_limits: true };
 
 const generate = endpoint({
   method: 'POST',

@@ -11,7 +11,8 @@ import { keyColumns } from './key-columns.ts';
 import { keyReplyWithToken } from './key-reply.ts';
 import { newKeyText, shownName } from './key-text.ts';
 
-const { temp_budget_increase: _i, temp_budget_expiry: _e, ...inert } = inertKeyFields;
+/** What is taken and has no effect yet. */
+const inert = { ...inertKeyFields, budget_limits: true };
 
 export const regenerateKeyEndpoint = endpoint({
   method: 'POST',

@@ -4,8 +4,8 @@ import { parseDuration } from '../../../domain/time/duration.ts';
 /* Fields that several of LiteLLM's management requests and replies have. Null in a request clears, absent leaves. */
 
 const MAX_LIMIT = 2 ** 31 - 1;
-/** Of money; in nano-dollars well within a BIGINT. */
-const MAX_USD = 1_000_000_000;
+/** Of money: in nano-dollars still exact as a `number`, which sidecars count budgets in. */
+const MAX_USD = 9_000_000;
 const MAX_NAME_LENGTH = 512;
 const MAX_LIST_LENGTH = 10_000;
 
@@ -28,7 +28,14 @@ export const lifetime = (): z.ZodString =>
     .refine((text) => text === '-1' || parseDuration(text) !== null, 'must be a duration such as 24h or 30d, or -1')
     .meta({ examples: ['30d'] });
 
-const modelBudget = z.union([usd(), jsonObject()]);
+const budgetLimit = { budget_limit: usd().optional(), max_budget: usd().optional() };
+const modelBudget = z.union(
+  [
+    usd(),
+    z.looseObject({ ...budgetLimit, time_period: duration().optional(), budget_duration: duration().optional() }),
+  ],
+  'must be US dollars, or {budget_limit, time_period}',
+);
 
 /** What keys, teams and users can be given. */
 export const grantFields = {
