@@ -65,6 +65,17 @@ test('a slow write holds up neither reads nor the event loop', async (t) => {
   assert.ok(stoodStillMs < tookMs / 3, `the loop stood still for ${stoodStillMs} of ${tookMs} ms`);
 });
 
+test('transactions are on the disk when they are answered; the rest, usage above all, when it suits', async (t) => {
+  const { db } = await open(t);
+  const synchronous = async (on: Store['db']): Promise<unknown> => (await sql`pragma synchronous`.execute(on)).rows;
+  const [normal, full] = [[{ synchronous: 1 }], [{ synchronous: 2 }]];
+  assert.deepEqual(await synchronous(db), normal);
+  assert.deepEqual(await db.transaction().execute(synchronous), full);
+  assert.deepEqual(await synchronous(db), normal);
+  await assert.rejects(db.transaction().execute(() => Promise.reject(new StoreError('failed', 'on purpose'))));
+  assert.deepEqual(await synchronous(db), normal);
+});
+
 test('writes wait for a lock that another process holds', async (t) => {
   const directory = dataDirectory(t);
   const store = await open(t, directory);

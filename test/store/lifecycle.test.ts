@@ -64,6 +64,19 @@ test('a migration that fails leaves nothing behind, and the next start tries it 
   );
 });
 
+test('a database of the first version is brought to this one with all that is in it', async (t) => {
+  const options = await testStoreOptions(t);
+  const old = await openStore({ ...options, migrations: MIGRATIONS.slice(0, 1) });
+  await old.db
+    .insertInto('keys')
+    .values({ hash: HASH, spend_nano: 5n, created_at_ms: 1, updated_at_ms: 1 } as never)
+    .execute();
+  await old.close();
+  const store = await openTestStore(t, options);
+  assert.equal((await store.keys.find(HASH))?.spend_nano, 5n);
+  assert.ok(MIGRATIONS.every(({ number }, index) => number === index + 1));
+});
+
 test('several gateways that start at once migrate once', async (t) => {
   const options = await testStoreOptions(t);
   const stores = await Promise.all([1, 2, 3].map(() => openStore(options)));

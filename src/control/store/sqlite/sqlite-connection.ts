@@ -65,8 +65,9 @@ export class SqliteConnection {
     throw toStoreError(reply);
   }
 
-  async rollBack(): Promise<void> {
-    await this.#order('rollback');
+  /** Of a transaction. `rollback`: if one is open. */
+  async order(type: 'begin' | 'commit' | 'rollback'): Promise<void> {
+    await this.#order(type);
   }
 
   /** A call of ingestion. The caller holds the write lock. */

@@ -71,7 +71,7 @@ class SqliteSession implements DatabaseConnection {
     const { lock, writer } = this.#connections;
     await lock.acquire();
     try {
-      await writer.run('BEGIN IMMEDIATE');
+      await writer.order('begin');
       this.#isInTransaction = true;
     } catch (error) {
       lock.release();
@@ -80,7 +80,7 @@ class SqliteSession implements DatabaseConnection {
   }
 
   async commit(): Promise<void> {
-    await this.#connections.writer.run('COMMIT');
+    await this.#connections.writer.order('commit');
     this.#leave();
   }
 
@@ -88,7 +88,7 @@ class SqliteSession implements DatabaseConnection {
   async rollBack(): Promise<void> {
     if (!this.#isInTransaction) return;
     try {
-      await this.#connections.writer.rollBack();
+      await this.#connections.writer.order('rollback');
     } finally {
       this.#leave();
     }

@@ -15,10 +15,10 @@ export interface SqliteQuery {
   readonly parameters: readonly unknown[];
 }
 
-/** `rollback`: of the transaction, if one is open. */
+/** `begin`, `commit`: a transaction that also a power cut does not undo. `rollback`: if one is open. */
 export interface SqliteOrder {
   readonly id: number;
-  readonly type: 'rollback' | 'close';
+  readonly type: 'begin' | 'commit' | 'rollback' | 'close';
 }
 
 /** A call of ingestion; its sender holds the write lock. */

@@ -51,7 +51,7 @@ function openDatabase(): DatabaseSync {
     opened.exec('PRAGMA query_only = ON');
   } else {
     // NORMAL in WAL mode: a power cut can take the last transactions away, never break the file. Usage is ingested with
-    // its journal position in the same transaction, so what is lost of it is ingested again.
+    // its journal position in the same transaction, so what is lost of it is ingested again. `begin` asks for more.
     opened.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${MAX_LOG_BYTES}`);
     // Ingestion writes to the ends of some thousand keys' indexes again and again: in the cache, and to the file less often.
     opened.exec(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
@@ -65,9 +65,17 @@ function answer(request: SqliteQuery | SqliteOrder): SqliteReply {
     switch (type) {
       case 'query':
         return { id, type: 'result', result: run(request) };
+      case 'begin':
+        begin();
+        return { id, type: 'done' };
+      case 'commit':
+        database.exec('COMMIT');
+        database.exec('PRAGMA synchronous = NORMAL');
+        return { id, type: 'done' };
       case 'rollback':
         // Some failures, a full disk for one, have rolled back already.
         if (database.isTransaction) database.exec('ROLLBACK');
+        database.exec('PRAGMA synchronous = NORMAL');
         return { id, type: 'done' };
       case 'close':
         prepared.clear();
@@ -94,6 +102,17 @@ async function answerUsage({ id, call }: SqliteUsageRequest): Promise<SqliteRepl
     const code = fileErrorCode(error);
     if (code !== null) return { id, type: 'file-failed', message, code };
     return { id, type: 'failed', message, code: codeOf(error) };
+  }
+}
+
+function begin(): void {
+  // Whoever was told that a key is revoked may rely on it.
+  database.exec('PRAGMA synchronous = FULL');
+  try {
+    database.exec('BEGIN IMMEDIATE');
+  } catch (error) {
+    database.exec('PRAGMA synchronous = NORMAL');
+    throw error;
   }
 }
 
