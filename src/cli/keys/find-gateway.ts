@@ -20,8 +20,10 @@ export async function findGateway({ values }: ParsedCommand, processEnv: Environ
   const dataDirectory = resolve(given('data-dir') ?? 'data');
   const configPath = given('config');
   const configured = configPath === null ? null : await readConfigured(resolve(configPath), env);
-  const masterKey =
-    env['SLIPSTREAM_MASTER_KEY'] ?? env['LITELLM_MASTER_KEY'] ?? configured?.masterKey ?? demoKey(dataDirectory);
+  const stated = ['SLIPSTREAM_MASTER_KEY', 'LITELLM_MASTER_KEY']
+    .map((name) => env[name])
+    .find((text) => text !== '' && text !== undefined);
+  const masterKey = stated ?? configured?.masterKey ?? demoKey(dataDirectory);
   if (masterKey === null || masterKey === '') {
     throw new StartError(
       'the master key is needed: set LITELLM_MASTER_KEY, or name the configuration with --config FILE',
