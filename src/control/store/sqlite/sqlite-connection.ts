@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { UsageCall } from '../../ingest/usage-calls.ts';
 import { UsageFileError } from '../../ingest/usage-file-error.ts';
@@ -18,7 +19,7 @@ const CONSTRAINT_UNIQUE = 2067;
 /** A query that is longer than this at the end is left behind; its thread ends with the process. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-/** A result larger than this ends the thread; the store is opened again. */
+/** A result larger than this ends the thread, and the store is opened again; in a small container the process's own limit. */
 const MAX_HEAP_MB: Readonly<Record<SqliteRole, number>> = { reader: 256, writer: 512 };
 
 interface Waiting {
@@ -40,7 +41,10 @@ export class SqliteConnection {
       name: `sqlite-${role}`,
       workerData,
       env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: MAX_HEAP_MB[role] },
+      resourceLimits: {
+        maxYoungGenerationSizeMb: 8,
+        maxOldGenerationSizeMb: Math.min(MAX_HEAP_MB[role], processHeapMb()),
+      },
     });
     this.#worker.on('message', (reply: SqliteReply) => {
       this.#waiting.get(reply.id)?.resolve(reply);
@@ -108,6 +112,10 @@ export class SqliteConnection {
     for (const { reject } of this.#waiting.values()) reject(this.#fault);
     this.#waiting.clear();
   }
+}
+
+function processHeapMb(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / 2 ** 20);
 }
 
 function toStoreError(reply: SqliteReply): StoreError {
