@@ -21,7 +21,10 @@ export const dailyActivityEndpoint = endpoint({
       model: query.model ?? null,
     };
     const { spend } = services.store();
-    const [count, rows] = await Promise.all([spend.countDetail(filter), spend.detail(filter, size, (page - 1) * size)]);
+    const [count, rows] = await Promise.all([
+      spend.countDetail(filter, services.now()),
+      spend.detail(filter, size, (page - 1) * size),
+    ]);
     const namesOf = await keyNames([...new Set(rows.map((row) => row.api_key))], services);
     const { results, total } = dailyActivity(rows, namesOf);
     return {
