@@ -45,7 +45,10 @@ export interface KeyChangesMessage {
   readonly type: 'key-changes';
   readonly fromSequence: number;
   readonly toSequence: number;
-  /** `record: null` = deleted. */
+  /**
+   * `record: null`: forget the key. Where the directory is complete, or held the key, there is no such key any more;
+   * else it may exist, and is asked for when it is used next.
+   */
   readonly changes: readonly { readonly hash: string; readonly record: KeyRecord | null }[];
 }
 

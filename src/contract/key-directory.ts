@@ -119,6 +119,21 @@ export class KeyDirectory {
     return JSON.parse(decodeUtf8(this.#bytes.subarray(start, end))) as KeyRecord;
   }
 
+  /** All of it, by the hash that clients' keys have, in no order. Parses each record. */
+  *entries(): Generator<[hash: string, record: KeyRecord]> {
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const entry = entryOffset(slot);
+      const offset = this.#view.getUint32(entry + HASH_BYTES, true);
+      if (offset !== 0) yield [this.#hexAt(entry), this.recordAt(offset)];
+    }
+  }
+
+  #hexAt(entry: number): string {
+    let hex = '';
+    for (const byte of this.#bytes.subarray(entry, entry + HASH_BYTES)) hex += byte.toString(16).padStart(2, '0');
+    return hex;
+  }
+
   #isHashAt(entry: number, hash: Uint8Array, hashOffset: number): boolean {
     for (let index = 0; index < HASH_BYTES; index++) {
       if (this.#bytes[entry + index] !== hash[hashOffset + index]) return false;

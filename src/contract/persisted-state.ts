@@ -1,7 +1,7 @@
 import type { Snapshot } from './snapshot.ts';
 
 /** Raised when a field changes meaning. */
-export const PERSISTED_STATE_FORMAT = 2;
+export const PERSISTED_STATE_FORMAT = 3;
 
 /**
  * What the control plane leaves in the data directory, sealed (src/runtime/sealed-file.ts), before it sends it: enough
@@ -16,6 +16,8 @@ export interface PersistedState {
     readonly sequence: number;
     readonly complete: boolean;
   };
+  /** Hashes of the keys that the file declared: the control plane's, to know which of them it no longer does. */
+  readonly declaredKeys: readonly string[];
 }
 
 /** Names within the data directory. */

@@ -1,4 +1,4 @@
-import type { KeyRecord, RetiredKey } from '../contract/key-record.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import type { AdminServices, AdminState } from './admin/admin-services.ts';
@@ -10,14 +10,13 @@ import { ConfigError, Findings, formatFinding } from './config/findings.ts';
 import { isAddress } from './config/open-prices.ts';
 import type { FlagValues } from './config/resolve-settings.ts';
 import { ConfigWatcher } from './config-watcher.ts';
-import { ControlServer, type Publication } from './control-server.ts';
+import { ControlServer } from './control-server.ts';
 import { CostMapDownload } from './pricing/cost-map-download.ts';
 import { demoConfigSource, loadOrCreateDemoKey } from './demo-config.ts';
-import { KeyBook } from './keys/key-book.ts';
 import { Ingestion } from './ingest/ingestion.ts';
-import { foldAllKeys } from './keys/stored-keys.ts';
+import { KeyPublisher } from './keys/key-publisher.ts';
 import { readProductVersion } from './product-version.ts';
-import { type SavedState, StateStore } from './state-store.ts';
+import { StateStore } from './state-store.ts';
 import { StoreKeeper } from './store/store-keeper.ts';
 import { untilOpened } from './store/until-opened.ts';
 import { clearSocketPath } from './unix-socket.ts';
@@ -56,6 +55,8 @@ const START_ONLY = [
   'threads',
   'database_connections',
   'database_connection_timeout',
+  'litellm_database',
+  'max_resident_keys',
   'admin.host',
   'admin.port',
 ];
@@ -99,12 +100,10 @@ class ControlPlane implements RunningControl {
   /** Where the management API has an address of its own. */
   readonly #adminApart: AdminApi | null;
   readonly #database: StoreKeeper;
-  readonly #book: KeyBook;
   readonly #ingestion: Ingestion;
+  readonly #keys: KeyPublisher;
   #loaded: Loaded;
-  #saved: SavedState;
-  /** By the hash they are called with. */
-  #keys: ReadonlyMap<string, KeyRecord> = new Map();
+  #snapshot: Snapshot;
   #server: ControlServer;
   #lastReload: ReloadOutcome | null = null;
   /** Reloads run one after another, in the order asked for. */
@@ -141,9 +140,9 @@ class ControlPlane implements RunningControl {
       settings: () => this.#loaded.config.usage,
       logger: this.#logger,
     });
-    this.#book = new KeyBook(this.#database, () => this.#publishKeys(), this.#logger);
-    this.#saved = this.#save(this.#loaded);
-    this.#server = new ControlServer(this.#publication(), this.#version, this.#logger);
+    this.#keys = this.#newKeyPublisher();
+    this.#snapshot = this.#store.saveSnapshot(this.#loaded.config.snapshot);
+    this.#server = new ControlServer(this.#snapshot, this.#keys, this.#version, this.#logger);
     const isApart = this.#loaded.config.admin.port !== null;
     const api = { services: this.#adminServices(), logger: this.#logger };
     this.#admin = new AdminApi({ ...api, endpoints: isApart ? [] : ADMIN_ENDPOINTS, isApart: false });
@@ -163,6 +162,7 @@ class ControlPlane implements RunningControl {
     }
     this.#isStarted = true;
     this.#costMap.follow(costMapAddress(this.#loaded));
+    this.#keys.start();
     this.#database.start();
     this.#watcher.watch(files);
     const { version, deployments, groups, wildcards } = config.snapshot;
@@ -191,7 +191,7 @@ class ControlPlane implements RunningControl {
     await this.#queue;
     await this.#admin.close();
     await this.#adminApart?.close();
-    this.#book.close();
+    await this.#keys.close();
     await this.#server.close();
     await this.#ingestion.stop();
     await this.#database.stop();
@@ -212,21 +212,23 @@ class ControlPlane implements RunningControl {
 
   #apply(next: Loaded): void {
     const previous = this.#loaded;
-    const saved = this.#save(next);
+    const before = { snapshot: this.#snapshot, sequence: this.#keys.status.sequence };
     this.#loaded = next;
-    this.#saved = saved;
+    // Keys go first: what they revoke must not outlive the change.
+    this.#keys.setDeclared(next.config.declared);
+    this.#snapshot = this.#store.saveSnapshot(next.config.snapshot);
     this.#costMap.follow(costMapAddress(next));
-    if (!saved.keysChanged && !saved.snapshotChanged) {
+    if (this.#snapshot === before.snapshot && this.#keys.status.sequence === before.sequence) {
       this.#logger.info('configuration read again: nothing has changed');
       return;
     }
-    this.#server.publish(this.#publication(), { keys: saved.keysChanged, snapshot: saved.snapshotChanged });
+    if (this.#snapshot !== before.snapshot) this.#server.publishSnapshot(this.#snapshot);
     for (const warning of next.warnings) this.#logger.warn(warning);
     for (const name of START_ONLY) {
       if (shownValue(previous, name) !== shownValue(next, name)) this.#logger.warn(`${name} changes at the next start`);
     }
     this.#logger.info('new configuration in force', {
-      snapshot: saved.state.snapshot.version,
+      snapshot: this.#snapshot.version,
       deployments: next.config.snapshot.deployments.length,
       keys: next.config.keys.length,
     });
@@ -249,31 +251,17 @@ class ControlPlane implements RunningControl {
     return demoConfigSource(demo.mockUrl, env, findings);
   }
 
-  /** Until the keys of the store have been read, sidecars keep those of an earlier run, or ask for what they miss. */
-  #save({ config }: Loaded): SavedState {
-    const { stored } = this.#book;
-    const { records, retired } = foldAllKeys(config.declared, stored);
-    this.#keys = new Map([...records.map((record) => ({ hash: record.hash, record })), ...retired].map(toEntry));
-    const isComplete = stored !== null;
-    const keys = isComplete || !this.#store.hasAllKeys ? { records, retired, isComplete } : null;
-    return this.#store.save(config.snapshot, keys);
-  }
-
-  /** The keys of the store have been read, for the first time or after a change. */
-  #publishKeys(): void {
-    if (this.#isStopped) return;
-    this.#saved = this.#save(this.#loaded);
-    if (this.#saved.keysChanged) this.#server.publish(this.#publication(), { keys: true, snapshot: false });
-  }
-
-  #publication(): Publication {
-    const { state } = this.#saved;
-    return {
-      state,
-      keyDirectoryPath: this.#store.pathOf(state.keyDirectory.fileName),
-      keys: this.#keys,
-      areKeysMissing: this.#book.stored === null,
-    };
+  #newKeyPublisher(): KeyPublisher {
+    const { config } = this.#loaded;
+    return new KeyPublisher({
+      files: this.#store.keys,
+      keeper: this.#database,
+      declared: config.declared,
+      database: config.database,
+      settings: config.storedKeys,
+      logger: this.#logger,
+      send: (message) => this.#server.send(message),
+    });
   }
 
   async #listenApart(): Promise<void> {
@@ -294,18 +282,13 @@ class ControlPlane implements RunningControl {
       state: () => this.#adminState(),
       store: () => this.#database.require(),
       storeOpened: () => untilOpened(this.#database),
-      findKey: (hash) => {
-        const record = this.#keys.get(hash) ?? null;
-        // Perhaps it is one of the store's: what can't be known must not be denied.
-        if (record === null && this.#book.stored === null) this.#database.require();
-        return record;
-      },
-      changesPublished: () => this.#book.settled(),
+      findKey: (hash) => this.#keys.find(hash),
+      changesPublished: () => this.#keys.settled(),
     };
   }
 
   #adminState(): AdminState {
-    const { settings } = this.#saved.state.snapshot;
+    const { settings } = this.#snapshot;
     return {
       masterKeyHash: settings.masterKeyHash,
       keyHeaderName: settings.keyHeaderName,
@@ -317,7 +300,7 @@ class ControlPlane implements RunningControl {
   }
 
   #status(): unknown {
-    const { snapshot, keyDirectory } = this.#saved.state;
+    const snapshot = this.#snapshot;
     return {
       version: this.#version,
       pid: process.pid,
@@ -328,7 +311,7 @@ class ControlPlane implements RunningControl {
       snapshot: { version: snapshot.version, created_at: new Date(snapshot.createdAtMs).toISOString() },
       store: this.#database.status,
       ingestion: this.#ingestion.status,
-      keys: { count: this.#keys.size, sequence: keyDirectory.sequence },
+      keys: this.#keys.status,
       deployments: snapshot.deployments.map((deployment) => ({
         id: deployment.id,
         model_name: deployment.groupName,
@@ -351,11 +334,6 @@ class ControlPlane implements RunningControl {
 function costMapAddress(loaded: Loaded): string | null {
   const named = shownValue(loaded, 'model_cost_map');
   return named !== null && isAddress(named) ? named : null;
-}
-
-/** A retired key's record is that of its successor. */
-function toEntry({ hash, record }: RetiredKey): readonly [string, KeyRecord] {
-  return [hash, record];
 }
 
 function shownValue(loaded: Loaded, path: string): string | null {

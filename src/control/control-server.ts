@@ -1,36 +1,32 @@
 import { createServer, type Server } from 'node:net';
-import type { KeyLookupMessage, SnapshotAppliedMessage } from '../contract/control-messages.ts';
+import type { KeyLookupMessage, SnapshotAppliedMessage, ToSidecar } from '../contract/control-messages.ts';
 import { encodeFrame } from '../contract/frame-codec.ts';
 import type { KeyRecord } from '../contract/key-record.ts';
-import type { PersistedState } from '../contract/persisted-state.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { SidecarConnection, type SidecarHandler, type SidecarStatus } from './sidecar-connection.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
-/** What sidecars are told. */
-export interface Publication {
-  readonly state: PersistedState;
-  readonly keyDirectoryPath: string;
-  /** By the hash they are called with. */
-  readonly keys: ReadonlyMap<string, KeyRecord>;
-  /** There may be more that can't be told now: the database is away. */
-  readonly areKeysMissing: boolean;
+/** Where sidecars' keys come from. */
+export interface KeySource {
+  /** For a sidecar that knows nothing. */
+  messages(): readonly ToSidecar[];
+  /** null = there is no such key. Rejects when that can't be known. */
+  find(hash: string): Promise<KeyRecord | null>;
 }
 
 /** The listening end of the control socket: every sidecar has the current snapshot and keys, and hears of changes. */
 export class ControlServer implements SidecarHandler {
   readonly #server: Server;
   readonly #logger: Logger;
+  readonly #keys: KeySource;
   readonly #connections = new Set<SidecarConnection>();
-  #publication: Publication;
   #snapshotFrame: Uint8Array;
-  #keysFrame: Uint8Array;
 
-  constructor(publication: Publication, version: string, logger: Logger) {
+  constructor(snapshot: Snapshot, keys: KeySource, version: string, logger: Logger) {
     this.#logger = logger;
-    this.#publication = publication;
-    this.#snapshotFrame = snapshotFrame(publication);
-    this.#keysFrame = keysFrame(publication);
+    this.#keys = keys;
+    this.#snapshotFrame = encodeFrame({ type: 'snapshot', snapshot });
     this.#server = createServer((socket) => {
       this.#connections.add(new SidecarConnection(socket, this, version, logger));
     });
@@ -44,16 +40,14 @@ export class ControlServer implements SidecarHandler {
     return [...this.#connections].filter((connection) => connection.isReady).map((connection) => connection.status);
   }
 
-  /** Replaces what is told, and tells it to all. Keys go first: what they revoke must not outlive the change. */
-  publish(publication: Publication, changed: { readonly keys: boolean; readonly snapshot: boolean }): void {
-    this.#publication = publication;
-    if (changed.keys) this.#keysFrame = keysFrame(publication);
-    if (changed.snapshot) this.#snapshotFrame = snapshotFrame(publication);
-    for (const connection of this.#connections) {
-      if (!connection.isReady) continue;
-      if (changed.keys) connection.send(this.#keysFrame);
-      if (changed.snapshot) connection.send(this.#snapshotFrame);
-    }
+  publishSnapshot(snapshot: Snapshot): void {
+    this.#snapshotFrame = encodeFrame({ type: 'snapshot', snapshot });
+    this.#sendToAll(this.#snapshotFrame);
+  }
+
+  /** Something of the keys. */
+  send(message: ToSidecar): void {
+    this.#sendToAll(encodeFrame(message));
   }
 
   async close(): Promise<void> {
@@ -65,19 +59,21 @@ export class ControlServer implements SidecarHandler {
     const { pid, version } = connection.status;
     this.#logger.info('sidecar connected', { pid, version });
     connection.send(this.#snapshotFrame);
-    connection.send(this.#keysFrame);
+    this.onResendKeys(connection);
   }
 
-  onKeyLookup(connection: SidecarConnection, message: KeyLookupMessage): void {
-    const { keys, areKeysMissing } = this.#publication;
-    const { id, hash } = message;
-    const record = keys.get(hash) ?? null;
-    const failed = record === null && areKeysMissing;
-    connection.send(encodeFrame({ type: 'key-answer', id, hash, record, failed }));
+  onKeyLookup(connection: SidecarConnection, { id, hash }: KeyLookupMessage): void {
+    const answer = (record: KeyRecord | null, failed: boolean): void => {
+      connection.send(encodeFrame({ type: 'key-answer', id, hash, record, failed }));
+    };
+    this.#keys.find(hash).then(
+      (record) => answer(record, false),
+      () => answer(null, true),
+    );
   }
 
   onResendKeys(connection: SidecarConnection): void {
-    connection.send(this.#keysFrame);
+    for (const message of this.#keys.messages()) connection.send(encodeFrame(message));
   }
 
   onSnapshotApplied(connection: SidecarConnection, message: SnapshotAppliedMessage): void {
@@ -90,13 +86,8 @@ export class ControlServer implements SidecarHandler {
     const { pid } = connection.status;
     if (pid !== 0) this.#logger.info('sidecar disconnected', { pid });
   }
-}
 
-function snapshotFrame({ state }: Publication): Uint8Array {
-  return encodeFrame({ type: 'snapshot', snapshot: state.snapshot });
-}
-
-function keysFrame({ state, keyDirectoryPath }: Publication): Uint8Array {
-  const { sequence, complete } = state.keyDirectory;
-  return encodeFrame({ type: 'key-directory', path: keyDirectoryPath, sequence, complete });
+  #sendToAll(frame: Uint8Array): void {
+    for (const connection of this.#connections) if (connection.isReady) connection.send(frame);
+  }
 }

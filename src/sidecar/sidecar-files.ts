@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import type { KeyChangesMessage } from '../contract/control-messages.ts';
+import { decodeKeyChanges, keyChangeLogOf } from '../contract/key-change-log.ts';
 import { DATA_FILES, PERSISTED_STATE_FORMAT, type PersistedState } from '../contract/persisted-state.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { loadOrCreateSealKey, readSealedFile, writeFileAtomically } from '../runtime/sealed-file.ts';
@@ -29,6 +31,17 @@ export function readPersistedState(dataDirectory: string, logger: Logger): Persi
   } catch (error) {
     logger.error('the configuration on disk can not be read', { error: String(error) });
     return null;
+  }
+}
+
+/** What changed since the key directory was written. */
+export function readKeyChanges(directoryPath: string, logger: Logger): KeyChangesMessage[] {
+  try {
+    return decodeKeyChanges(readFileSync(keyChangeLogOf(directoryPath), 'utf8'));
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (!isMissing) logger.error('the log of changed keys can not be read', { error: String(error) });
+    return [];
   }
 }
 

@@ -14,7 +14,7 @@ import { claimProcessName, type ProcessClaim } from './journal/process-claim.ts'
 import { UNUSED_MS } from './downstream/downstream-connection.ts';
 import { Listeners, type SidecarListener } from './listeners.ts';
 import { ResponseLog } from './local/response-log.ts';
-import { loadNodeId, readPersistedState } from './sidecar-files.ts';
+import { loadNodeId, readKeyChanges, readPersistedState } from './sidecar-files.ts';
 import type { SharedState } from './worker/shared-state.ts';
 import { Certificates } from './tls/certificates.ts';
 import { WorkerSet } from './worker/worker-set.ts';
@@ -264,7 +264,9 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       version: state.snapshot.version,
     });
     const { fileName, sequence, complete } = state.keyDirectory;
-    this.#takeKeys({ type: 'key-directory', path: join(dataDirectory, fileName), sequence, complete });
+    const path = join(dataDirectory, fileName);
+    this.#takeKeys({ type: 'key-directory', path, sequence, complete });
+    for (const changes of readKeyChanges(path, this.#logger)) this.#keys.takeChanges(changes);
     this.#takeSnapshot(state.snapshot);
   }
 

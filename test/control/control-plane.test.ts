@@ -14,6 +14,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CONTROL_PROTOCOL } from '../../src/contract/control-messages.ts';
+import { decodeKeyChanges, keyChangeLogOf } from '../../src/contract/key-change-log.ts';
 import { KeyDirectory } from '../../src/contract/key-directory.ts';
 import { DATA_FILES, type PersistedState } from '../../src/contract/persisted-state.ts';
 import { runControl } from '../../src/control/control-main.ts';
@@ -76,8 +77,7 @@ describe('a sidecar that connects', () => {
       const unknown = await end.take('key-answer');
       assert.deepEqual([unknown.id, unknown.record, unknown.failed], [2, null, false]);
       end.send({ type: 'resend-keys' });
-      // The first had the keys of the file only: the store was not read yet.
-      assert.equal((await end.take('key-directory')).sequence, 2);
+      assert.equal((await end.take('key-directory')).sequence, 1);
       end.send({ type: 'snapshot-applied', version: 'v', blockedMs: 1.5 });
       await until(() => home.log.some((line) => line.includes('snapshot applied')));
       end.close();
@@ -144,9 +144,10 @@ describe('a change of the configuration', () => {
         ['a', 'b'],
       );
       writeFileSync(home.configPath, configOf(['a', 'b'], KEYS.replace('first', 'second')));
-      const keys = await end.take('key-directory');
-      assert.equal(keys.sequence, 3);
-      assert.equal(new KeyDirectory(readFileSync(keys.path)).find(HASH)?.alias, 'second');
+      const keys = await end.take('key-changes');
+      assert.deepEqual([keys.fromSequence, keys.toSequence, keys.changes.length], [1, 2, 1]);
+      assert.equal(keys.changes[0]?.record?.alias, 'second');
+      await until(() => end.received.length === 0);
       end.send({ type: 'key-lookup', id: 1, hash: HASH.toString('hex') });
       assert.equal((await end.take('key-answer')).record?.alias, 'second');
       assert.deepEqual(end.received, []);
@@ -331,7 +332,7 @@ describe('the data directory', () => {
     });
   });
 
-  it('keeps the last but one key directory and removes older ones, and what a kill left', async () => {
+  it('has a log of what changed since the key directory, and nothing that a kill left', async () => {
     const home = makeHome(configOf(['a'], KEYS));
     writeFileSync(join(home.options.dataDirectory, 'keys-1-0123456789abcdef.dir.99.abc.tmp'), 'x');
     writeFileSync(join(home.options.dataDirectory, 'state.sealed.99.abc.tmp'), 'x');
@@ -340,13 +341,28 @@ describe('the data directory', () => {
         writeFileSync(home.configPath, configOf(['a'], KEYS.replace('first', alias)));
         await control.reload();
       }
+      const { fileName, sequence } = persisted(home).keyDirectory;
       const names = readdirSync(home.options.dataDirectory).filter(
         (name) => name.startsWith('keys-') || name.endsWith('.tmp'),
       );
+      assert.deepEqual(names.toSorted(), [fileName, keyChangeLogOf(fileName)].toSorted());
+      const log = decodeKeyChanges(readFileSync(join(home.options.dataDirectory, keyChangeLogOf(fileName)), 'utf8'));
       assert.deepEqual(
-        names.map((name) => Number(name.split('-')[1])).toSorted((a, b) => a - b),
-        [4, 5],
+        log.map((message) => [message.fromSequence, message.changes[0]?.record?.alias]),
+        ['b', 'c', 'd'].map((alias, index) => [sequence + index, alias]),
       );
+    });
+  });
+
+  it('tells which keys of the file went while the control plane was stopped', async () => {
+    const home = makeHome(configOf(['a'], KEYS));
+    await (await startControl(home)).stop();
+    writeFileSync(home.configPath, configOf(['a']));
+    await withControl(home, async () => {
+      const end = await connected(home);
+      const { changes } = await end.take('key-changes');
+      assert.deepEqual(changes, [{ hash: HASH.toString('hex'), record: null }]);
+      end.close();
     });
   });
 

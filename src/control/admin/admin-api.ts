@@ -49,7 +49,7 @@ export class AdminApi {
       forceCloseConnections: true,
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
       // A path that cannot be decoded reaches no hook; it is a route that does not exist, told to whoever may know.
-      frameworkErrors: (_error, request, reply) => this.#refuseUnroutable(request, reply),
+      frameworkErrors: (_error, request, reply) => void this.#refuseUnroutable(request, reply),
     });
     this.#takeAnyBodyAsJson();
     this.#addHooks();
@@ -95,7 +95,7 @@ export class AdminApi {
       if (access === 'open') return undefined;
       // In the first moments after a start: a key may be one of the store's.
       if (access === 'key-holder') await services.storeOpened();
-      const caller = this.#authenticate(request);
+      const caller = await this.#authenticate(request);
       // Before anything looks at a body: what kind it is does not matter on a route that does not exist.
       if (request.is404) throw adminError('not_found', this.#notFound(`${request.method} ${pathOf(request.url)}`));
       if (access === 'admin' && caller.role !== 'admin') {
@@ -115,16 +115,16 @@ export class AdminApi {
     return isElsewhere ? 'The management API has an address of its own.' : `No such route: ${what}`;
   }
 
-  #authenticate(request: Pick<FastifyRequest, 'headers'>): Caller {
+  #authenticate(request: Pick<FastifyRequest, 'headers'>): Promise<Caller> {
     const { services } = this.#options;
     const { masterKeyHash, keyHeaderName } = services.state();
     const known = { masterKeyHash, findKey: (hash: string) => services.findKey(hash) };
     return authenticate(readAdminKey(request.headers, keyHeaderName), known, services.now());
   }
 
-  #refuseUnroutable(request: FastifyRequest, reply: FastifyReply): void {
+  async #refuseUnroutable(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
-      this.#authenticate(request);
+      await this.#authenticate(request);
       refuse(reply, gatewayError('not_found', 'No such route.'));
     } catch (error) {
       refuse(reply, this.#toGatewayError(error));

@@ -7,7 +7,7 @@ import type { Caller } from './endpoint.ts';
 export interface KnownKeys {
   readonly masterKeyHash: string | null;
   /** The virtual key of this hash, of the file or the store; null: there is none. */
-  findKey(hash: string): KeyRecord | null;
+  findKey(hash: string): Promise<KeyRecord | null>;
 }
 
 /**
@@ -16,13 +16,13 @@ export interface KnownKeys {
  *
  * @throws {AdminError} why the call is refused.
  */
-export function authenticate(key: string | null, known: KnownKeys, nowMs: number): Caller {
+export async function authenticate(key: string | null, known: KnownKeys, nowMs: number): Promise<Caller> {
   if (key === null) throw new AdminError(gatewayError('missing_key', 'No API key was sent.'));
   const hash = createHash('sha256').update(key, 'utf8').digest();
   if (known.masterKeyHash !== null && timingSafeEqual(hash, Buffer.from(known.masterKeyHash, 'hex'))) {
     return { role: 'admin' };
   }
-  const record = known.findKey(hash.toString('hex'));
+  const record = await known.findKey(hash.toString('hex'));
   if (record === null) throw new AdminError(gatewayError('invalid_key', 'The API key is not known here.'));
   if (record.blocked) {
     throw new AdminError(gatewayError('blocked_key', 'The API key, its user or its team is blocked.'));

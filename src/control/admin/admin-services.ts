@@ -24,7 +24,7 @@ export interface AdminServices {
    *
    * @throws {StoreError} `unavailable` when that can't be known.
    */
-  findKey(hash: string): KeyRecord | null;
+  findKey(hash: string): Promise<KeyRecord | null>;
   /** The store is open, or can't be opened now, or that takes too long. For the first moments after a start. */
   storeOpened(): Promise<void>;
   /** @throws {StoreError} `unavailable` while the database is away. */

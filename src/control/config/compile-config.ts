@@ -7,6 +7,7 @@ import { type CompileContext, compileDeployments, type DeploymentDraft } from '.
 import { compileKeys, type DeclaredKeys } from './compile-keys.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { foldKey } from '../keys/fold-key.ts';
+import type { StoredKeySettings } from '../keys/stored-key-settings.ts';
 import { compileStrategies } from './compile-strategies.ts';
 import { compileFailure, compileGroupRetryPolicies } from './compile-failure.ts';
 import { compileFallbacks, type FallbackField } from './compile-fallbacks.ts';
@@ -45,6 +46,7 @@ export interface CompiledConfig {
   readonly database: Omit<StoreOptions, 'dataDirectory'>;
   /** How long what was used is kept. */
   readonly usage: IngesterSettings;
+  readonly storedKeys: StoredKeySettings;
   readonly deployments: readonly DeploymentInfo[];
   readonly settings: readonly ResolvedSetting[];
   readonly keyReports: readonly KeyReport[];
@@ -106,6 +108,10 @@ export function compileConfig(
       keepEventsMs: settings.values.usage_retention,
       keepSegmentsMs: settings.values.journal.keep,
       prices: Object.fromEntries(deployments.flatMap(({ id, price }) => (price === null ? [] : [[id, price]]))),
+    },
+    storedKeys: {
+      maxResident: settings.values.max_resident_keys,
+      readsLitellm: settings.values.litellm_database === 'read',
     },
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,

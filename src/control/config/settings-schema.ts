@@ -411,6 +411,19 @@ export const slipstreamSchema = z.strictObject({
     default: '10',
     litellm: ['general_settings.database_connection_timeout'],
   }),
+  litellm_database: setting(choice(['off', 'read']), {
+    description:
+      "`read`: keys that stand in LiteLLM's own tables, in the schema `public` of `database_url`, work too, with their " +
+      'models, limits, team and user. They are looked up when they are used first; nothing is written there. Read at ' +
+      'start only.',
+    default: 'off',
+  }),
+  max_resident_keys: setting(integer(0, 10_000_000), {
+    description:
+      'So many virtual keys the sidecar holds in memory (those of this file always). Of more it asks for those that ' +
+      'are used, which needs the control plane at the first use of each. Read at start only.',
+    default: '100000',
+  }),
   key_header_name: setting(text(), {
     description: "One more header in which clients may send their key, before those of the providers' SDKs.",
     default: null,

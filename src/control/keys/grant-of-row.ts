@@ -52,7 +52,7 @@ export function teamGrantOfRow(row: TeamRow, members: readonly TeamMemberRow[]):
 }
 
 /** Null where nothing is limited. */
-function ownerLimits(row: LimitColumns): OwnerLimits | null {
+export function ownerLimits(row: LimitColumns): OwnerLimits | null {
   const { rpm_limit: rpmLimit, tpm_limit: tpmLimit, max_parallel_requests: maxParallelRequests } = row;
   const byModel = modelLimits(row);
   const isUnlimited = rpmLimit === null && tpmLimit === null && maxParallelRequests === null;
@@ -60,7 +60,7 @@ function ownerLimits(row: LimitColumns): OwnerLimits | null {
   return { rpmLimit, tpmLimit, maxParallelRequests, modelLimits: byModel };
 }
 
-function modelLimits({ model_rpm_limit: rpm, model_tpm_limit: tpm }: LimitColumns): ModelLimits {
+export function modelLimits({ model_rpm_limit: rpm, model_tpm_limit: tpm }: LimitColumns): ModelLimits {
   const limits = new Map<string, RateLimitSpec>();
   for (const model of [...Object.keys(rpm), ...Object.keys(tpm)]) {
     limits.set(model, { rpmLimit: ownNumber(rpm, model), tpmLimit: ownNumber(tpm, model) });
@@ -72,7 +72,7 @@ function ownNumber(values: Readonly<Record<string, number>>, name: string): numb
   return Object.hasOwn(values, name) ? (values[name] ?? null) : null;
 }
 
-function texts(values: JsonObject): Record<string, string> {
+export function texts(values: JsonObject): Record<string, string> {
   const entries = Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   return Object.fromEntries(entries);
 }

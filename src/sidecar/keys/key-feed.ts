@@ -1,4 +1,5 @@
 import type { KeyAnswerMessage, KeyChangesMessage, KeyDirectoryMessage } from '../../contract/control-messages.ts';
+import { KeyDirectory } from '../../contract/key-directory.ts';
 import type { KeyRecord } from '../../contract/key-record.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readSharedFile } from '../sidecar-files.ts';
@@ -20,7 +21,8 @@ interface Keys {
   /** Of the last change taken. */
   sequence: number;
   readonly complete: boolean;
-  /** Since the directory was written; by hash, the last one counts. */
+  readonly directory: KeyDirectory;
+  /** Since the directory was written; by hash, the last one counts. Not of keys that are asked for on demand. */
   readonly changes: Map<string, KeyRecord | null>;
 }
 
@@ -42,7 +44,8 @@ export class KeyFeed {
   takeDirectory(message: KeyDirectoryMessage): void {
     try {
       const { sequence, complete } = message;
-      this.#keys = { shared: readSharedFile(message.path), sequence, complete, changes: new Map() };
+      const shared = readSharedFile(message.path);
+      this.#keys = { shared, sequence, complete, directory: new KeyDirectory(shared), changes: new Map() };
     } catch (error) {
       this.#options.logger.error('the key directory can not be read; keys stay as they are', { error: String(error) });
       return;
@@ -58,7 +61,9 @@ export class KeyFeed {
       return;
     }
     this.#keys.sequence = message.toSequence;
-    for (const { hash, record } of message.changes) this.#keys.changes.set(hash, record);
+    for (const { hash, record } of message.changes) {
+      if (record !== null || isResident(this.#keys, hash)) this.#keys.changes.set(hash, record);
+    }
     for (const worker of this.#options.workers) worker.changeKeys(message);
   }
 
@@ -112,4 +117,9 @@ export class KeyFeed {
     this.#asked.delete(hash);
     for (const worker of this.#options.workers) worker.answerKey({ hash, record: null, failed: true });
   }
+}
+
+/** A key whose end has to be remembered: whatever else is forgotten is asked for again. */
+function isResident({ complete, directory, changes }: Keys, hash: string): boolean {
+  return complete || changes.has(hash) || directory.findOffset(Buffer.from(hash, 'hex')) >= 0;
 }

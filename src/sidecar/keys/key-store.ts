@@ -6,10 +6,11 @@ import type { WorkerLimits } from '../limits/worker-limits.ts';
 import { resolvedKey, type ResolvedKey } from './resolved-key.ts';
 
 /**
- * Bounds what one worker remembers of keys it has seen. At ~300 bytes each this is at most 20 MB; a key that falls out
- * is found again in the directory.
+ * Bounds what one worker remembers of keys it has seen: two generations of at most so many. The older one goes when the
+ * younger is full, but for those of it that were used since. One that falls out is found again in the directory, or
+ * asked for again.
  */
-const MAX_CACHED_KEYS = 65_536;
+const GENERATION_KEYS = 32_768;
 
 /** Bounds remembered unknown keys: an attacker's guesses must not push out good keys, so they have a table of their own. */
 const MAX_NEGATIVE_KEYS = 4_096;
@@ -25,7 +26,8 @@ export class KeyStore {
   #complete = false;
   #sequence = 0;
   readonly #changes = new Map<string, KeyRecord | null>();
-  readonly #cache = new Map<string, ResolvedKey>();
+  #cache = new Map<string, ResolvedKey>();
+  #olderCache = new Map<string, ResolvedKey>();
   readonly #unknownUntilMs = new Map<string, number>();
 
   constructor(limits: WorkerLimits) {
@@ -39,22 +41,34 @@ export class KeyStore {
     this.#sequence = sequence;
     this.#changes.clear();
     this.#cache.clear();
+    this.#olderCache.clear();
     this.#unknownUntilMs.clear();
   }
 
   /** @returns false on a gap: the directory must be loaded again. */
   apply(message: KeyChangesMessage): boolean {
     if (message.fromSequence !== this.#sequence) return false;
-    for (const { hash: hex, record } of message.changes) this.put(hex, record);
+    for (const { hash: hex, record } of message.changes) this.#change(digestOfHex(hex), record);
     this.#sequence = message.toSequence;
     return true;
   }
 
-  /** Learns one key (a change, or the control plane's answer to a look-up). */
-  put(hex: string, record: KeyRecord | null): void {
-    const digest = Buffer.from(hex, 'hex').toString('latin1');
-    this.#changes.set(digest, record);
+  /** The control plane's answer to a look-up: kept like a key of the directory that has been used. */
+  learn(hex: string, record: KeyRecord): void {
+    const digest = digestOfHex(hex);
+    this.#forget(digest);
+    this.#remember(digest, resolvedKey(record, this.#limits));
+  }
+
+  #change(digest: string, record: KeyRecord | null): void {
+    this.#forget(digest);
+    const isResident = record !== null || this.#complete || this.#changes.has(digest);
+    if (isResident || this.#findInDirectory(digest) !== null) this.#changes.set(digest, record);
+  }
+
+  #forget(digest: string): void {
     this.#cache.delete(digest);
+    this.#olderCache.delete(digest);
     this.#unknownUntilMs.delete(digest);
   }
 
@@ -73,10 +87,15 @@ export class KeyStore {
   /** Remembers for a while that the control plane does not know this key. */
   rememberUnknown(hex: string, nowMs: number): void {
     if (this.#unknownUntilMs.size >= MAX_NEGATIVE_KEYS) this.#unknownUntilMs.clear();
-    this.#unknownUntilMs.set(Buffer.from(hex, 'hex').toString('latin1'), nowMs + NEGATIVE_TTL_MS);
+    this.#unknownUntilMs.set(digestOfHex(hex), nowMs + NEGATIVE_TTL_MS);
   }
 
   #findUncached(digest: string, nowMs: number): ResolvedKey | null | undefined {
+    const older = this.#olderCache.get(digest);
+    if (older !== undefined) {
+      this.#remember(digest, older);
+      return older;
+    }
     const changed = this.#changes.get(digest);
     const record = changed === undefined ? this.#findInDirectory(digest) : changed;
     if (record === null) {
@@ -85,9 +104,16 @@ export class KeyStore {
       return until !== undefined && until > nowMs ? null : undefined;
     }
     const key = resolvedKey(record, this.#limits);
-    if (this.#cache.size >= MAX_CACHED_KEYS) this.#cache.clear();
-    this.#cache.set(digest, key);
+    this.#remember(digest, key);
     return key;
+  }
+
+  #remember(digest: string, key: ResolvedKey): void {
+    if (this.#cache.size >= GENERATION_KEYS) {
+      this.#olderCache = this.#cache;
+      this.#cache = new Map();
+    }
+    this.#cache.set(digest, key);
   }
 
   #findInDirectory(digest: string): KeyRecord | null {
@@ -98,4 +124,8 @@ export class KeyStore {
 /** SHA-256 of a key's text as a 32-character latin1 string. */
 export function digestOf(key: string): string {
   return hash('sha256', key, 'latin1');
+}
+
+function digestOfHex(hex: string): string {
+  return Buffer.from(hex, 'hex').toString('latin1');
 }

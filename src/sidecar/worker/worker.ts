@@ -194,7 +194,7 @@ export class Worker implements WorkerContext {
 
   /** The control plane answered a look-up that some worker asked for. */
   answerKey(message: Pick<KeyAnswerMessage, 'hash' | 'record' | 'failed'>): void {
-    if (message.record !== null) this.keys.put(message.hash, message.record);
+    if (message.record !== null) this.keys.learn(message.hash, message.record);
     else if (!message.failed) this.keys.rememberUnknown(message.hash, performance.now());
     const waiting = this.keyWaiters.get(message.hash);
     this.keyWaiters.delete(message.hash);
