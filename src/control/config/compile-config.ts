@@ -99,23 +99,26 @@ export function compileConfig(
     declared,
     masterKey,
     admin: settings.values.admin,
-    database: {
-      databaseUrl: settings.values.database_url,
-      maxConnections: settings.values.database_connections,
-      connectTimeoutMs: settings.values.database_connection_timeout,
-    },
+    ...storeSettings(settings.values),
     usage: {
       keepEventsMs: settings.values.usage_retention,
       keepSegmentsMs: settings.values.journal.keep,
       prices: Object.fromEntries(deployments.flatMap(({ id, price }) => (price === null ? [] : [[id, price]]))),
     },
-    storedKeys: {
-      maxResident: settings.values.max_resident_keys,
-      readsLitellm: settings.values.litellm_database === 'read',
-    },
     deployments: deployments.map((spec, index) => ({ spec, modelInfo: modelInfoOf(drafts[index], context) })),
     settings: settings.list,
     keyReports,
+  };
+}
+
+function storeSettings(values: Settings): Pick<CompiledConfig, 'database' | 'storedKeys'> {
+  return {
+    database: {
+      databaseUrl: values.database_url,
+      maxConnections: values.database_connections,
+      connectTimeoutMs: values.database_connection_timeout,
+    },
+    storedKeys: { maxResident: values.max_resident_keys, readsLitellm: values.litellm_database === 'read' },
   };
 }
 

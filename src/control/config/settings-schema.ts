@@ -4,6 +4,7 @@ import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../contract/tim
 import { isTrustedProxyEntry } from '../../domain/network/trusted-proxies.ts';
 import { modelGroupSchema, teamSchema, userSchema, virtualKeySchema } from './keys-schema.ts';
 import { listenerSchema, tlsSchema } from './listener-schema.ts';
+import { databaseSettings } from './database-settings.ts';
 import { setting } from './setting-registry.ts';
 import { STRATEGY_NAMES, UNSUPPORTED_STRATEGIES } from './strategy-names.ts';
 import {
@@ -391,39 +392,7 @@ export const slipstreamSchema = z.strictObject({
     default: 'false',
     litellm: ['general_settings.dangerously_permit_weak_or_unset_master_key'],
   }),
-  database_url: setting(text(), {
-    description:
-      'PostgreSQL, `postgresql://user:password@host:port/database`; its schema `slipstream` is used, nothing else is ' +
-      'touched. Without it: SQLite, in the data directory. Read at start only.',
-    default: null,
-    env: ['DATABASE_URL'],
-    litellm: ['general_settings.database_url'],
-    isSecret: true,
-  }),
-  database_connections: setting(integer(2, 1000), {
-    description: 'Most connections of this gateway to PostgreSQL. Read at start only.',
-    default: '10',
-    litellm: ['general_settings.database_connection_pool_limit'],
-  }),
-  database_connection_timeout: setting(seconds(), {
-    description: 'How long connecting to PostgreSQL may take, or waiting for a free connection. Read at start only.',
-    unit: 'seconds',
-    default: '10',
-    litellm: ['general_settings.database_connection_timeout'],
-  }),
-  litellm_database: setting(choice(['off', 'read']), {
-    description:
-      "`read`: keys that stand in LiteLLM's own tables, in the schema `public` of `database_url`, work too, with their " +
-      'models, limits, team and user. They are looked up when they are used first; nothing is written there. Read at ' +
-      'start only.',
-    default: 'off',
-  }),
-  max_resident_keys: setting(integer(0, 10_000_000), {
-    description:
-      'So many virtual keys the sidecar holds in memory (those of this file always). Of more it asks for those that ' +
-      'are used, which needs the control plane at the first use of each. Read at start only.',
-    default: '100000',
-  }),
+  ...databaseSettings,
   key_header_name: setting(text(), {
     description: "One more header in which clients may send their key, before those of the providers' SDKs.",
     default: null,
