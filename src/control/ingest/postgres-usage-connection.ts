@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { StoreError, type StoreErrorKind } from '../store/store-error.ts';
 import type { UsageThreadData, UsageThreadReply, UsageThreadRequest } from './postgres-usage-thread.ts';
@@ -6,6 +7,8 @@ import { type UsageCall, usageBackendOver } from './usage-calls.ts';
 import { UsageFileError } from './usage-file-error.ts';
 
 const CLOSE_TIMEOUT_MS = 3000;
+/** A batch takes some 10 MB. */
+const MAX_HEAP_MB = 128;
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
@@ -53,6 +56,10 @@ export class PostgresUsageConnection {
       name: 'ingestion',
       workerData: this.#data,
       env: {},
+      resourceLimits: {
+        maxYoungGenerationSizeMb: 8,
+        maxOldGenerationSizeMb: Math.min(MAX_HEAP_MB, Math.floor(getHeapStatistics().heap_size_limit / 2 ** 20)),
+      },
     });
     let reason = 'the ingestion thread has ended';
     worker.on('message', (reply: UsageThreadReply) => {

@@ -109,6 +109,8 @@ export class UsageIngester {
   async pass(): Promise<void> {
     const listing = new JournalListing(this.#options.dataDirectory);
     await this.#learnStates(listing);
+    // Told before as well: after a day without the database this takes a while.
+    this.#behindBytes = listing.segments.reduce((sum, segment) => sum + this.#behind(listing, segment), 0);
     let behindBytes = 0;
     const unfinished = new Set<string>();
     for (const group of listing.byWriter()) {
@@ -119,7 +121,6 @@ export class UsageIngester {
     }
     this.#behindBytes = behindBytes;
     await this.#endWriters(listing, unfinished);
-    await this.#deleteSegments(listing);
   }
 
   async #run(): Promise<void> {
@@ -158,7 +159,11 @@ export class UsageIngester {
   async #takeWriter(listing: JournalListing, { writer, segments }: WriterSegments): Promise<number | null> {
     for (const [place, segment] of segments.entries()) {
       if (this.#stop.signal.aborted) return 0;
-      if (await this.#takeSegment(listing, writer, segment)) continue;
+      if (await this.#takeSegment(listing, writer, segment)) {
+        // At once: a journal that is full while it is being caught up would go on losing events.
+        await this.#deleteSegment(listing, segment);
+        continue;
+      }
       // In order: a request that is open here may end in the next one.
       return segments.slice(place).reduce((sum, other) => sum + this.#behind(listing, other), 0);
     }
@@ -231,6 +236,7 @@ export class UsageIngester {
   }
 
   #behind(listing: JournalListing, segment: SegmentName): number {
+    if ((this.#known.get(segment.name)?.finishedAtMs ?? null) !== null) return 0; // but for a torn tail
     return Math.max(0, listing.sizeOf(segment) - (this.#known.get(segment.name)?.position ?? 0));
   }
 
@@ -245,16 +251,11 @@ export class UsageIngester {
     }
   }
 
-  async #deleteSegments(listing: JournalListing): Promise<void> {
+  async #deleteSegment(listing: JournalListing, segment: SegmentName): Promise<void> {
     const { settings } = this.#options;
-    const usage = this.#options.usage();
-    const untilMs = Date.now() - settings().keepSegmentsMs;
-    const old = listing.segments.filter(({ name }) => {
-      const finishedAtMs = this.#known.get(name)?.finishedAtMs ?? null;
-      return finishedAtMs !== null && finishedAtMs <= untilMs;
-    });
-    if (old.length === 0 || !(await usage.makeDurable())) return;
-    for (const segment of old) listing.delete(segment);
+    const finishedAtMs = this.#known.get(segment.name)?.finishedAtMs ?? null;
+    if (finishedAtMs === null || finishedAtMs > Date.now() - settings().keepSegmentsMs) return;
+    if (await this.#options.usage().makeDurable()) listing.delete(segment);
   }
 
   /** @returns true if there may be more. */
