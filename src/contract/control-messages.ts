@@ -62,6 +62,15 @@ export interface KeyAnswerMessage {
   readonly failed: boolean;
 }
 
+/**
+ * What others have spent altogether of each row (budget-row.ts) that is named, nano-dollars as text: other nodes, and
+ * changes made by hand. All rows when a sidecar connects, then those that changed; said twice it counts once.
+ */
+export interface BudgetOthersMessage {
+  readonly type: 'budget-others';
+  readonly rows: Readonly<Record<string, string>>;
+}
+
 export interface KeyLookupMessage {
   readonly type: 'key-lookup';
   readonly id: number;
@@ -85,5 +94,6 @@ export type ToSidecar =
   | SnapshotMessage
   | KeyDirectoryMessage
   | KeyChangesMessage
-  | KeyAnswerMessage;
+  | KeyAnswerMessage
+  | BudgetOthersMessage;
 export type ToControl = HelloMessage | RefusedMessage | KeyLookupMessage | ResendKeysMessage | SnapshotAppliedMessage;

@@ -19,6 +19,7 @@ import { readProductVersion } from './product-version.ts';
 import { StateStore } from './state-store.ts';
 import { StoreKeeper } from './store/store-keeper.ts';
 import { untilOpened } from './store/until-opened.ts';
+import { BudgetKeeper } from './budgets/budget-keeper.ts';
 import { clearSocketPath } from './unix-socket.ts';
 
 export interface ControlOptions {
@@ -102,6 +103,7 @@ class ControlPlane implements RunningControl {
   readonly #database: StoreKeeper;
   readonly #ingestion: Ingestion;
   readonly #keys: KeyPublisher;
+  readonly #budgets: BudgetKeeper;
   #loaded: Loaded;
   #snapshot: Snapshot;
   #server: ControlServer;
@@ -143,6 +145,12 @@ class ControlPlane implements RunningControl {
     this.#keys = this.#newKeyPublisher();
     this.#snapshot = this.#store.saveSnapshot(this.#loaded.config.snapshot);
     this.#server = new ControlServer(this.#snapshot, this.#keys, this.#version, this.#logger);
+    this.#budgets = new BudgetKeeper({
+      dataDirectory: options.dataDirectory,
+      keeper: this.#database,
+      server: this.#server,
+      logger: this.#logger,
+    });
     const isApart = this.#loaded.config.admin.port !== null;
     const api = { services: this.#adminServices(), logger: this.#logger };
     this.#admin = new AdminApi({ ...api, endpoints: isApart ? [] : ADMIN_ENDPOINTS, isApart: false });
@@ -164,6 +172,7 @@ class ControlPlane implements RunningControl {
     this.#costMap.follow(costMapAddress(this.#loaded));
     this.#keys.start();
     this.#database.start();
+    this.#budgets.start();
     this.#watcher.watch(files);
     const { version, deployments, groups, wildcards } = config.snapshot;
     const models = groups.length + wildcards.length;
@@ -194,6 +203,7 @@ class ControlPlane implements RunningControl {
     await this.#keys.close();
     await this.#server.close();
     await this.#ingestion.stop();
+    await this.#budgets.stop();
     await this.#database.stop();
   }
 

@@ -40,12 +40,15 @@ export class ControlServer implements SidecarHandler {
     return [...this.#connections].filter((connection) => connection.isReady).map((connection) => connection.status);
   }
 
+  /** More to say to each sidecar that connects; null = nothing. */
+  greeting: () => ToSidecar | null = () => null;
+
   publishSnapshot(snapshot: Snapshot): void {
     this.#snapshotFrame = encodeFrame({ type: 'snapshot', snapshot });
     this.#sendToAll(this.#snapshotFrame);
   }
 
-  /** Something of the keys. */
+  /** Something of the keys or budgets. */
   send(message: ToSidecar): void {
     this.#sendToAll(encodeFrame(message));
   }
@@ -60,6 +63,8 @@ export class ControlServer implements SidecarHandler {
     this.#logger.info('sidecar connected', { pid, version });
     connection.send(this.#snapshotFrame);
     this.onResendKeys(connection);
+    const more = this.greeting();
+    if (more !== null) connection.send(encodeFrame(more));
   }
 
   onKeyLookup(connection: SidecarConnection, { id, hash }: KeyLookupMessage): void {

@@ -175,6 +175,9 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
       case 'key-answer':
         this.#keys.takeAnswer(message);
         return;
+      case 'budget-others':
+        this.#budgets.takeOthers(message.rows);
+        return;
       default:
         message satisfies never;
     }

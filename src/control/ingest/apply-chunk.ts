@@ -50,4 +50,20 @@ export function isCorrection(there: Pick<UsageRow, 'aborted'>, row: Pick<UsageRo
   return there.aborted === PROCESS_ENDED && row.aborted !== PROCESS_ENDED;
 }
 
+/** It was made of an open line: no position in a journal stands for it. */
+export function isFromOpen({ aborted }: Pick<UsageRow, 'aborted'>): boolean {
+  return aborted === PROCESS_ENDED;
+}
+
+/** The columns have not kept them; of a row that `row` takes the place of they are the same. */
+export function budgetsOf({ budgets }: Pick<UsageRow, 'budgets'>): Pick<UsageRow, 'budgets'> {
+  return budgets === undefined ? {} : { budgets };
+}
+
+/** UUID of the node that a writer is of. */
+export function nodeOf(writer: string): string {
+  return writer.slice(0, UUID_LENGTH);
+}
+
+const UUID_LENGTH = 36;
 const PROCESS_ENDED = 'process_ended';

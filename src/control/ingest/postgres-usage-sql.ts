@@ -82,6 +82,12 @@ export const POSTGRES_STATEMENTS = {
     `update ${SCHEMA}.team_members as target set spend_nano = target.spend_nano + delta.spend ` +
     'from unnest($1::text[], $2::text[], $3::bigint[]) as delta (team_id, user_id, spend) ' +
     'where target.team_id = delta.team_id and target.user_id = delta.user_id',
+  budget:
+    `insert into ${SCHEMA}.budget_spend (name, node, end_ms, spend_nano, updated_at_ms) ` +
+    'select name, node, end_ms, spend_nano, $5::bigint from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) ' +
+    'as delta (name, node, end_ms, spend_nano) ' +
+    'on conflict (name, node) do update set spend_nano = budget_spend.spend_nano + excluded.spend_nano, ' +
+    'updated_at_ms = excluded.updated_at_ms',
 } as const;
 
 export type PostgresStatementName = keyof typeof POSTGRES_STATEMENTS;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { OpenEvent } from '../../contract/usage-event.ts';
-import { abortedRow, type DeploymentPrices, isCorrection, openChanges } from './apply-chunk.ts';
+import { NO_NODE } from '../store/tables/budget-tables.ts';
+import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { POSTGRES_STATEMENTS, type PostgresStatementName } from './postgres-usage-sql.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
@@ -58,7 +59,10 @@ export class PostgresUsage implements UsageBackend {
   async endWriter(writer: string, prices: DeploymentPrices): Promise<number> {
     return this.#inTransaction(async () => {
       const { rows } = await this.#run('end-writer', [writer]);
-      await this.#writeRows(rows.map((row) => abortedRow(String(row['line']), prices)));
+      await this.#writeRows(
+        rows.map((row) => abortedRow(String(row['line']), prices)),
+        writer,
+      );
       return rows.length;
     });
   }
@@ -78,7 +82,7 @@ export class PostgresUsage implements UsageBackend {
   async #writeChunk({ rows, opens }: SegmentChunk, writer: string): Promise<number> {
     const known = new Set((await this.#run('open-ids', [writer])).rows.map((row) => String(row['id'])));
     const { ended, begun } = openChanges(rows, opens, known);
-    const duplicates = await this.#writeRows(rows);
+    const duplicates = await this.#writeRows(rows, writer);
     if (ended.length > 0) await this.#run('end-open', [ended]);
     if (begun.length > 0) await this.#begin(begun, writer);
     return duplicates;
@@ -89,7 +93,7 @@ export class PostgresUsage implements UsageBackend {
   }
 
   /** @returns how many were there already. */
-  async #writeRows(rows: readonly UsageRow[]): Promise<number> {
+  async #writeRows(rows: readonly UsageRow[], writer: string): Promise<number> {
     if (rows.length === 0) return 0;
     const deltas = new UsageDeltas();
     // Nearly always all of them are new; a savepoint is what it costs to find out that they are not.
@@ -102,6 +106,7 @@ export class PostgresUsage implements UsageBackend {
     }
     for (const row of fresh) deltas.add(row);
     await this.#writeDeltas(deltas);
+    await this.#writeBudgets(deltas, nodeOf(writer));
     return rows.length - fresh.length;
   }
 
@@ -119,7 +124,7 @@ export class PostgresUsage implements UsageBackend {
       const row = byId.get(there.id);
       if (row !== undefined && isCorrection(there, row)) {
         replaced.push(there.id);
-        deltas.add(there, -1);
+        deltas.add({ ...there, ...budgetsOf(row) }, -1);
       } else {
         byId.delete(there.id);
       }
@@ -142,6 +147,16 @@ export class PostgresUsage implements UsageBackend {
     if (members.length > 0) {
       await this.#run('spend-member', columnsOf(members, ['team_id', 'user_id', 'spend_nano']));
     }
+  }
+
+  async #writeBudgets(deltas: UsageDeltas, node: string): Promise<void> {
+    const budgets = deltas.budgets().map((delta) => ({ ...delta, node: delta.isOwn ? node : NO_NODE }));
+    if (budgets.length === 0) return;
+    const columns = ['name', 'node', 'end_ms', 'spend_nano'] as const;
+    await this.#run('budget', [
+      ...columns.map((column) => arrayLiteral(budgets.map((row) => row[column]))),
+      Date.now(),
+    ]);
   }
 
   async #inTransaction<T>(work: () => Promise<T>): Promise<T> {

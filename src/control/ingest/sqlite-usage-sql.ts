@@ -48,6 +48,10 @@ export const SQLITE_STATEMENTS = {
   'spend-user': 'update users set spend_nano = spend_nano + ?1 where user_id = ?2',
   'spend-team': 'update teams set spend_nano = spend_nano + ?1 where team_id = ?2',
   'spend-member': 'update team_members set spend_nano = spend_nano + ? where team_id = ? and user_id = ?',
+  budget:
+    'insert into budget_spend (name, node, end_ms, spend_nano, updated_at_ms) values (?, ?, ?, ?, ?) ' +
+    'on conflict (name, node) do update set spend_nano = budget_spend.spend_nano + excluded.spend_nano, ' +
+    'updated_at_ms = excluded.updated_at_ms',
 } as const;
 
 export type SqliteStatementName = keyof typeof SQLITE_STATEMENTS;

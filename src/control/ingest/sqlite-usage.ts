@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { OpenEvent } from '../../contract/usage-event.ts';
-import { abortedRow, type DeploymentPrices, isCorrection, openChanges } from './apply-chunk.ts';
+import { NO_NODE } from '../store/tables/budget-tables.ts';
+import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
 import type { ChunkRequest, ChunkResult, SegmentState } from './usage-backend.ts';
 import { SUM_COLUMNS, UsageDeltas, type UsageSums } from './usage-deltas.ts';
@@ -64,7 +65,10 @@ export class SqliteUsage {
   endWriter(writer: string, prices: DeploymentPrices): number {
     return this.#inTransaction(() => {
       const lines = this.#statement('end-writer').all(writer);
-      this.#writeRows(lines.map((row) => abortedRow(String(row['line']), prices)));
+      this.#writeRows(
+        lines.map((row) => abortedRow(String(row['line']), prices)),
+        writer,
+      );
       return lines.length;
     });
   }
@@ -90,7 +94,7 @@ export class SqliteUsage {
         .map((row) => String(row['id'])),
     );
     const { ended, begun } = openChanges(rows, opens, known);
-    const duplicates = this.#writeRows(rows);
+    const duplicates = this.#writeRows(rows, writer);
     for (const id of ended) this.#statement('end-open').run(id);
     for (const open of begun) this.#begin(open, writer);
     return duplicates;
@@ -101,7 +105,7 @@ export class SqliteUsage {
   }
 
   /** @returns how many were there already. */
-  #writeRows(rows: readonly UsageRow[]): number {
+  #writeRows(rows: readonly UsageRow[], writer: string): number {
     const insert = this.#statement('insert');
     const deltas = new UsageDeltas();
     const values: SQLInputValue[] = Array.from({ length: USAGE_COLUMN_NAMES.length });
@@ -112,6 +116,7 @@ export class SqliteUsage {
       else duplicates += 1;
     }
     this.#writeDeltas(deltas);
+    this.#writeBudgets(deltas, nodeOf(writer));
     return duplicates;
   }
 
@@ -120,9 +125,16 @@ export class SqliteUsage {
     const there = this.#statement('event').get(row.id) as unknown as UsageRow;
     if (!isCorrection(there, row)) return false;
     this.#statement('delete-event').run(row.id);
-    deltas.add(there, -1);
+    deltas.add({ ...there, ...budgetsOf(row) }, -1);
     this.#statement('insert').run(...values);
     return true;
+  }
+
+  #writeBudgets(deltas: UsageDeltas, node: string): void {
+    const nowMs = Date.now();
+    for (const { name, isOwn, end_ms: endMs, spend_nano: spend } of deltas.budgets()) {
+      this.#statement('budget').run(name, isOwn ? node : NO_NODE, endMs, spend, nowMs);
+    }
   }
 
   #writeDeltas(deltas: UsageDeltas): void {

@@ -1,4 +1,6 @@
 import { dayOf } from '../spend/days.ts';
+import { parseBudgetRow } from '../../contract/budget-row.ts';
+import { isFromOpen } from './apply-chunk.ts';
 import { isSuccess, type UsageRow } from './usage-row.ts';
 
 /** What `usage_daily` adds up by. `total` has one row a day, with an empty name. */
@@ -59,6 +61,17 @@ export interface MemberDelta {
   spend_nano: bigint;
 }
 
+/** Spend in a window of a budget. */
+export interface BudgetDelta {
+  /** Of the row (contract/budget-row.ts). */
+  readonly name: string;
+  /** Of events in the journal; else of requests that ended with their process. */
+  readonly isOwn: boolean;
+  /** Unix ms; null = never. */
+  readonly end_ms: number | null;
+  spend_nano: bigint;
+}
+
 export interface TotalDelta {
   readonly kind: TotalKind;
   readonly name: string;
@@ -69,6 +82,8 @@ export interface TotalDelta {
 }
 
 const SEPARATOR = '\0';
+/** UTF-16 units, of three bytes at most: PostgreSQL indexes 2,704 bytes. */
+const MAX_BUDGET_NAME = 850;
 
 /** Adds up what a batch of rows adds to each aggregate, so that each is written once per batch. Pure. */
 export class UsageDeltas {
@@ -76,6 +91,7 @@ export class UsageDeltas {
   readonly #detail = new Map<string, DetailDelta>();
   readonly #totals = new Map<string, TotalDelta>();
   readonly #members = new Map<string, MemberDelta>();
+  readonly #budgets = new Map<string, BudgetDelta>();
 
   /** @param sign -1 takes a row out again that has been replaced. */
   add(row: UsageRow, sign: 1 | -1 = 1): void {
@@ -95,6 +111,7 @@ export class UsageDeltas {
     if (row.user_id !== null) this.#addTotal('user', row.user_id, row, sign);
     if (row.team_id !== null) this.#addTotal('team', row.team_id, row, sign);
     if (row.team_id !== null && row.user_id !== null) this.#addMember(row.team_id, row.user_id, row, sign);
+    if (row.budgets !== undefined) for (const name of row.budgets) this.#addBudget(name, row, sign);
   }
 
   /**
@@ -115,6 +132,24 @@ export class UsageDeltas {
 
   members(): MemberDelta[] {
     return inOrder(this.#members);
+  }
+
+  budgets(): BudgetDelta[] {
+    return inOrder(this.#budgets);
+  }
+
+  /** What is no name of a row is passed over, and so is one that no index takes. */
+  #addBudget(name: string, row: UsageRow, sign: 1 | -1): void {
+    const window = name.length > MAX_BUDGET_NAME || name.includes(SEPARATOR) ? null : parseBudgetRow(name);
+    if (window === null || row.spend_nano === 0) return;
+    const isOwn = !isFromOpen(row);
+    const id = `${name}${SEPARATOR}${isOwn}`;
+    let delta = this.#budgets.get(id);
+    if (delta === undefined) {
+      const end = window.endMs === Infinity ? null : window.endMs;
+      this.#budgets.set(id, (delta = { name, isOwn, end_ms: end, spend_nano: 0n }));
+    }
+    delta.spend_nano += BigInt(sign * row.spend_nano);
   }
 
   #addDaily(kind: DailyKind, name: string, row: UsageRow, sign: 1 | -1): void {

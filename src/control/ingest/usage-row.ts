@@ -45,9 +45,11 @@ export interface UsageRow {
   readonly tags: string | null;
   /** JSON: the attempts, where there was more than one or the only one failed. */
   readonly details: string | null;
+  /** No column: rows of budgets that it was charged to. */
+  readonly budgets?: readonly string[];
 }
 
-export type UsageColumn = keyof UsageRow;
+export type UsageColumn = Exclude<keyof UsageRow, 'budgets'>;
 export type SqlType = 'text' | 'integer' | 'bigint';
 
 /** In the order in which they are inserted. `?` marks those that may be null. */
@@ -141,6 +143,7 @@ export function usageRow(event: UsageEvent): UsageRow {
     client: clip(event.client, MAX_NAME_BYTES),
     tags: tags.length === 0 ? null : JSON.stringify(tags.map((tag) => clip(tag, MAX_NAME_BYTES))),
     details: isTelling ? clip(JSON.stringify(attempts), MAX_TEXT_BYTES) : null,
+    ...(event.budgets === undefined ? {} : { budgets: event.budgets }),
   };
 }
 

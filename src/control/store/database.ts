@@ -1,4 +1,5 @@
 import type { AuditTable, ChangeTable, SchemaVersionTable } from './tables/log-tables.ts';
+import type { BudgetSpendTable } from './tables/budget-tables.ts';
 import type { KeyTable, RetiredKeyTable } from './tables/key-tables.ts';
 import type {
   UsageDailyTable,
@@ -38,5 +39,6 @@ export interface Database {
   readonly usage_daily: UsageDailyTable;
   readonly usage_detail: UsageDetailTable;
   readonly usage_totals: UsageTotalTable;
+  readonly budget_spend: BudgetSpendTable;
   readonly schema_versions: SchemaVersionTable;
 }

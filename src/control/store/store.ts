@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { UsageBackend } from '../ingest/usage-backend.ts';
 import { SpendQueries } from '../spend/spend-queries.ts';
 import { AuditRepository } from './audit-repository.ts';
+import { BudgetRepository } from './budget-repository.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Database } from './database.ts';
 import { KeyRepository } from './key-repository.ts';
@@ -38,6 +39,7 @@ export class Store {
   /** Where the journal goes: `UsageIngester` is who calls it. */
   readonly usage: UsageBackend;
   readonly spend: SpendQueries;
+  readonly budgets: BudgetRepository;
   readonly #backend: StoreBackend;
 
   constructor(backend: StoreBackend) {
@@ -49,6 +51,7 @@ export class Store {
     this.teams = new TeamRepository(backend.db, this.changes);
     this.users = new UserRepository(backend.db, this.changes);
     this.usage = backend.usage;
+    this.budgets = new BudgetRepository(backend.db);
     this.spend = new SpendQueries(backend.db, backend.engine);
     this.audit = new AuditRepository(backend.db);
   }

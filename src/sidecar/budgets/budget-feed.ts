@@ -30,6 +30,8 @@ export class BudgetFeed {
   readonly #positions = new Map<string, number>();
   /** What is counted of others, by row. */
   readonly #others = new Map<string, bigint>();
+  /** Told before the start. */
+  readonly #early: Readonly<Record<string, string>>[] = [];
   #table: LimitTable | null = null;
 
   constructor(options: BudgetFeedOptions) {
@@ -50,6 +52,7 @@ export class BudgetFeed {
     }
     this.#addJournal(sums);
     this.#addAll(sums);
+    for (const rows of this.#early.splice(0)) this.takeOthers(rows);
   }
 
   /** What another process of this node has written since: it has ended, and this one has taken its place. */
@@ -61,6 +64,10 @@ export class BudgetFeed {
 
   /** @param rows what others have spent altogether in each row, nano-dollars: what is counted already counts once. */
   takeOthers(rows: Readonly<Record<string, string>>): void {
+    if (this.#table === null) {
+      this.#early.push(rows);
+      return;
+    }
     const sums: RowSums = new Map();
     for (const [row, text] of Object.entries(rows)) {
       const spent = BigInt(text);

@@ -19,7 +19,7 @@ export interface UsageOpenTable {
 }
 
 /** As `UsageRow`; money is read as `bigint`. */
-export type UsageEventTable = { -readonly [Name in keyof Omit<UsageRow, 'spend_nano'>]: UsageRow[Name] } & {
+export type UsageEventTable = { -readonly [Name in keyof Omit<UsageRow, 'spend_nano' | 'budgets'>]: UsageRow[Name] } & {
   spend_nano: bigint;
 };
 
