@@ -7,7 +7,7 @@ import type { ChunkResult, SegmentState, UsageBackend } from './usage-backend.ts
 import { UsageFileError } from './usage-file-error.ts';
 
 /** What a running gateway writes is ingested this often: few transactions, and each aggregate once in each. */
-const POLL_MS = 500;
+const POLL_MS = 1000;
 /** About 3,000 events, which hold the writing connection for some 70 ms. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
 const FIRST_BACK_OFF_MS = 500;
@@ -35,7 +35,7 @@ export interface IngesterOptions {
   /** Of the configuration in force. */
   readonly settings: () => IngesterSettings;
   readonly logger: Logger;
-  /** Default 500 ms. */
+  /** Default 1 s. */
   readonly pollMs?: number;
   readonly chunkBytes?: number;
 }
