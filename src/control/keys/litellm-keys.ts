@@ -31,6 +31,8 @@ export interface LitellmKeysOptions {
   readonly logger: Logger;
   /** These keys, answered before, are no longer what they were. */
   readonly onChange: (hashes: readonly string[]) => void;
+  /** How often answers are compared with the tables. Default 5 s. */
+  readonly recheckIntervalMs?: number;
 }
 
 /**
@@ -48,7 +50,7 @@ export class LitellmKeys {
 
   constructor(options: LitellmKeysOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#check(), RECHECK_INTERVAL_MS);
+    this.#timer = setInterval(() => void this.#check(), options.recheckIntervalMs ?? RECHECK_INTERVAL_MS);
   }
 
   /**
