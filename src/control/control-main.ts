@@ -141,6 +141,7 @@ class ControlPlane implements RunningControl {
       keeper: this.#database,
       settings: () => this.#loaded.config.usage,
       logger: this.#logger,
+      beforeDelete: () => this.#budgets.save(),
     });
     this.#keys = this.#newKeyPublisher();
     this.#snapshot = this.#store.saveSnapshot(this.#loaded.config.snapshot);

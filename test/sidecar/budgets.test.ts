@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BudgetBase } from '../../src/contract/budget-base.ts';
 import type { BudgetSpec, KeyBudgets } from '../../src/contract/budget-spec.ts';
 import type { KeyRecord } from '../../src/contract/key-record.ts';
@@ -204,6 +205,22 @@ describe('a budget', () => {
     await before.stop({ keepData: true });
     const after = await start(t, { keys, dataDirectory: before.dataDirectory });
     assert.equal((await call(after)).status, 422);
+  });
+
+  it('counts what others are told to have spent, once however often it is said, and takes it back', async (t) => {
+    const gateway = await start(t, { keys: [{ budgets: { ...NONE, key: max(5 * COST) } }] });
+    const row = `key:${sha256(TEST_KEY)}::0-0`;
+    const tell = async (spent: number): Promise<string | null> => {
+      gateway.send({ type: 'budget-others', rows: { [row]: String(spent) } });
+      // On another connection than the message: it may come first.
+      await sleep(50);
+      return (await call(gateway)).header('x-slipstream-error');
+    };
+    assert.equal(await tell(COST), null);
+    assert.equal(await tell(COST), null);
+    assert.equal(await tell(3 * COST), 'budget_exceeded');
+    assert.equal(await tell(2 * COST), null);
+    assert.equal(await tell(2 * COST), 'budget_exceeded');
   });
 
   it('goes on from the base that the control plane left, and counts no event twice', async (t) => {

@@ -32,6 +32,8 @@ export class BudgetKeeper {
   readonly #stopping = Promise.withResolvers<void>();
   /** What of others the sidecars know, by row. */
   #told = new Map<string, string>();
+  /** The last base. */
+  #written: Promise<unknown> = Promise.resolve();
   #version: string | null = null;
   #deleteAtMs = 0;
   #hasFailed = false;
@@ -46,6 +48,13 @@ export class BudgetKeeper {
     this.#options.server.greeting = () =>
       this.#told.size === 0 ? null : { type: 'budget-others', rows: Object.fromEntries(this.#told) };
     this.#running ??= this.#run();
+  }
+
+  /** The base has all that is in the database now. Resolves without one where the budgets have spent nothing. */
+  async save(): Promise<void> {
+    const node = this.#nodeId();
+    if (node === null) return;
+    await this.#writeBase(this.#options.keeper.require(), node);
   }
 
   async stop(): Promise<void> {
@@ -78,9 +87,7 @@ export class BudgetKeeper {
     // Of two writes in one millisecond the second may come after the look: what is young is looked at again.
     const isSettled = Number(version.split(' ')[1] ?? 0) < nowMs - 2 * LOOK_MS;
     if (version !== this.#version || !isSettled) {
-      const state = await store.budgets.state(node, nowMs);
-      await this.#writeBase(state);
-      this.#tell(state);
+      this.#tell(await this.#writeBase(store, node));
       this.#version = isSettled ? version : null;
     }
     if (nowMs < this.#deleteAtMs) return;
@@ -88,8 +95,19 @@ export class BudgetKeeper {
     this.#deleteAtMs = nowMs + DELETE_EVERY_MS;
   }
 
+  /** One after another, reading included: a base must not give way to an older one. */
+  #writeBase(store: Store, node: string): Promise<BudgetState> {
+    const written = this.#written.then(async () => {
+      const state = await store.budgets.state(node, Date.now());
+      await this.#write(state);
+      return state;
+    });
+    this.#written = written.catch(() => undefined);
+    return written;
+  }
+
   /** Positions of segments that are there: of others nobody asks. */
-  async #writeBase({ positions, rows }: BudgetState): Promise<void> {
+  async #write({ positions, rows }: BudgetState): Promise<void> {
     const path = join(this.#options.dataDirectory, DATA_FILES.budgets);
     if (rows.size === 0 && !existsSync(path)) return;
     const directory = join(this.#options.dataDirectory, DATA_FILES.journal);

@@ -8,6 +8,8 @@ export interface IngestionOptions {
   /** Of the configuration in force. */
   readonly settings: () => IngesterSettings;
   readonly logger: Logger;
+  /** Of each segment. */
+  readonly beforeDelete: () => Promise<void>;
 }
 
 /** The control plane's ingestion: begins when the store is first open, and goes on with whichever is open later. */
@@ -16,8 +18,14 @@ export class Ingestion {
   readonly #forget: () => void;
   #isStarted = false;
 
-  constructor({ dataDirectory, keeper, settings, logger }: IngestionOptions) {
-    this.#ingester = new UsageIngester({ dataDirectory, usage: () => keeper.require().usage, settings, logger });
+  constructor({ dataDirectory, keeper, settings, logger, beforeDelete }: IngestionOptions) {
+    this.#ingester = new UsageIngester({
+      dataDirectory,
+      usage: () => keeper.require().usage,
+      settings,
+      logger,
+      beforeDelete,
+    });
     this.#forget = keeper.onOpen(() => {
       if (this.#isStarted) this.#ingester.wake();
       else this.#ingester.start();

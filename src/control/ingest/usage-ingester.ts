@@ -35,6 +35,8 @@ export interface IngesterOptions {
   /** Of the configuration in force. */
   readonly settings: () => IngesterSettings;
   readonly logger: Logger;
+  /** Whoever reads the journal too takes what it needs from the database; a rejection keeps the segment for now. */
+  readonly beforeDelete?: () => Promise<void>;
   /** Default 1 s. */
   readonly pollMs?: number;
   readonly chunkBytes?: number;
@@ -255,7 +257,9 @@ export class UsageIngester {
     const { settings } = this.#options;
     const finishedAtMs = this.#known.get(segment.name)?.finishedAtMs ?? null;
     if (finishedAtMs === null || finishedAtMs > Date.now() - settings().keepSegmentsMs) return;
-    if (await this.#options.usage().makeDurable()) listing.delete(segment);
+    if (!(await this.#options.usage().makeDurable())) return;
+    await this.#options.beforeDelete?.();
+    listing.delete(segment);
   }
 
   /** @returns true if there may be more. */
