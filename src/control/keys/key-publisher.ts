@@ -57,6 +57,8 @@ export class KeyPublisher {
   #follower: ChangeFollower | null = null;
   #isLoaded = false;
   #sequence: number;
+  /** Changes in the log beside the directory: of one key there can be many. */
+  #logged: number;
   #writing: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -66,6 +68,7 @@ export class KeyPublisher {
     const saved = options.files.load();
     this.#table = new KeyTable(saved?.records ?? new Map(), saved?.changes ?? [], false);
     this.#sequence = saved?.sequence ?? 0;
+    this.#logged = saved?.changes.length ?? 0;
     this.#litellm = this.#openLitellm();
     this.#lookups = new KeyLookups((hashes) => this.#readOnDemand(hashes));
     const told = this.#takeDeclared(options.declared, saved?.declared ?? []);
@@ -240,7 +243,7 @@ export class KeyPublisher {
   #tell(changes: readonly KeyChange[]): void {
     for (const message of this.#persist(changes)) this.#options.send(message);
     const many = Math.max(MIN_CHANGES_TO_WRITE, this.#table.records.size / 4);
-    if (this.#table.changeCount <= many || this.#writing !== null) return;
+    if (this.#logged <= many || this.#writing !== null) return;
     this.#writing = setTimeout(() => this.#write(), WRITE_DELAY_MS);
   }
 
@@ -252,6 +255,7 @@ export class KeyPublisher {
       this.#sequence += 1;
       const message = { type: 'key-changes', fromSequence, toSequence: this.#sequence, changes: part } as const;
       this.#options.files.append(message);
+      this.#logged += part.length;
       messages.push(message);
     }
     return messages;
@@ -268,6 +272,7 @@ export class KeyPublisher {
     this.#writing = null;
     this.#sequence = this.#options.files.write(this.#table.records, this.#sequence, this.#isComplete);
     this.#table.wasWritten();
+    this.#logged = 0;
   }
 
   #sendAll(): void {
