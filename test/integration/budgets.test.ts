@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childNamed } from '../support/child-processes.ts';
@@ -107,11 +108,24 @@ describe('a budget of 500 requests, 20 at the same time', () => {
     });
   }
 
-  it('with reservation exactly 500 are served', async (t) => {
+  it('with reservation exactly 500 are served; what another node spends counts here too', async (t) => {
     const gateway = await started(t, 'sidecar', 'prompt+max_tokens');
     assert.equal(await served(gateway.port), AFFORDABLE);
+    const status = async (): Promise<number> => (await new RawClient(gateway.port).send(REQUEST).reply()).status;
+    assert.equal(await status(), 422);
+    // As another gateway on the same database would: it takes back one request's cost.
+    const database = new DatabaseSync(join(gateway.dataDirectory, 'slipstream.db'), { timeout: 5000 });
+    const insert = 'insert into budget_spend (name, node, end_ms, spend_nano, updated_at_ms) values (?, ?, null, ?, ?)';
+    database.prepare(insert).run('team:t::0-0', 'another-node', -20_000, Date.now());
+    database.close();
+    const until = Date.now() + 10_000;
+    while ((await status()) !== 200) {
+      assert.ok(Date.now() < until, 'the sidecar is told');
+      await sleep(50);
+    }
+    assert.equal(await status(), 422);
     const journal = gateway.journal().filter(({ costNano }) => costNano !== null);
-    assert.equal(journal.length, AFFORDABLE);
+    assert.equal(journal.length, AFFORDABLE + 1);
     assert.equal((await ask(gateway.port, { key: MASTER_KEY, body: '{"model":"m"}' })).status, 200);
   });
 });
