@@ -8,6 +8,7 @@ import type { BudgetSpec, KeyBudgets } from '../../src/contract/budget-spec.ts';
 import type { KeyRecord } from '../../src/contract/key-record.ts';
 import { DEFAULT_BUDGET_SETTINGS, type BudgetSettings, type DeploymentSpec } from '../../src/contract/snapshot.ts';
 import type { Price } from '../../src/domain/pricing/price.ts';
+import { closedPort } from '../support/closed-port.ts';
 import { metric, startFlow } from '../support/flow-support.ts';
 import { ask, type RawReply } from '../support/raw-client.ts';
 import { jsonReply, ScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -40,19 +41,26 @@ interface Setup {
   readonly settings?: Partial<BudgetSettings>;
   readonly first?: Partial<DeploymentSpec>;
   readonly dataDirectory?: string;
+  readonly fallbacks?: Readonly<Record<string, readonly string[]>>;
 }
 
-async function start(t: TestContext, { keys, settings, first, dataDirectory }: Setup): Promise<SidecarHarness> {
+async function start(
+  t: TestContext,
+  { keys, settings, first, dataDirectory, fallbacks = {} }: Setup,
+): Promise<SidecarHarness> {
   const upstream = await ScriptedUpstream.start((_request, reply) => reply.write(REPLY));
   const { port } = upstream;
+  const nobody = await closedPort();
   const gateway = await startFlow(
     [
       deployment('gpt', port, { price: PRICE, ...first }),
       deployment('pair', port, { id: 'one', provider: 'groq', price: PRICE, ...first }),
       deployment('pair', port, { id: 'two', order: 2, price: PRICE }),
+      deployment('broken', nobody, { price: PRICE }),
     ],
     {},
     {
+      fallbacks,
       settings: { budgets: { ...DEFAULT_BUDGET_SETTINGS, ...settings } },
       harness: {
         keys: keys.map((rest, index) => keyRecord([TEST_KEY, OTHER_KEY][index]!, rest)),
@@ -165,6 +173,15 @@ describe('a budget', () => {
     assert.equal((await call(gateway)).status, 200);
     const out = await call(gateway);
     assert.equal(out.status, 429, 'no deployment is left');
+  });
+
+  it('of a model is that of the one a request fell back to', async (t) => {
+    const models = { broken: max(COST), gpt: max(2 * COST) };
+    const gateway = await start(t, { keys: [{ budgets: { ...NONE, models } }], fallbacks: { broken: ['gpt'] } });
+    assert.deepEqual((await statuses(3, () => call(gateway, TEST_KEY, 'broken'))).slice(0, 2), [200, 200]);
+    assert.deepEqual(gateway.journal()[0]?.budgets, [`model:${sha256(TEST_KEY)}/gpt::0-0`]);
+    assert.equal((await call(gateway)).status, 422, 'the model fallen back to has nothing left');
+    assert.notEqual((await call(gateway, TEST_KEY, 'broken')).status, 200, 'as a fallback too');
   });
 
   it('begins anew with its window', async (t) => {

@@ -37,6 +37,21 @@ export function admitBudgets(exchange: Exchange): GatewayError | null {
 }
 
 /**
+ * The request falls back to the group `name`: the key's budget of that model is the one that counts from here on.
+ *
+ * @returns false if it is used up: that fallback is out.
+ */
+export function admitFallbackBudget({ charge, key, worker }: Exchange, name: string): boolean {
+  const byModel = charge === null || key!.budgets === null ? null : key!.budgets.byModel;
+  if (byModel === null) return true;
+  charge!.leaveModel();
+  const budget = byModel.get(name);
+  if (budget === undefined || charge!.take(budget)) return true;
+  worker.limits.countBudgetRefusal('model');
+  return false;
+}
+
+/**
  * The request is over: what it cost is charged to all budgets that it was under, and to those of the deployment that
  * served it. Before the last byte of its answer leaves: a client that asks one at a time finds it spent.
  */

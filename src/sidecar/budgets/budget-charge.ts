@@ -11,14 +11,18 @@ export class BudgetCharge {
   /** Window and name of each as they were when it was admitted; 0 reserved of those that were added later. */
   readonly #starts: bigint[] = [];
   readonly #amounts: bigint[] = [];
-  /** Rows that it is charged to: JSON without brackets. */
-  names = '';
+  readonly #names: string[] = [];
 
   /** @param reserved nano-dollars that the request may cost; 0 = nothing is reserved. @param nowMs Unix. */
   constructor(limits: WorkerLimits, reserved: bigint, nowMs: number) {
     this.#limits = limits;
     this.#reserved = reserved;
     this.#nowMs = nowMs;
+  }
+
+  /** Rows that it is charged to: JSON without brackets. */
+  get names(): string {
+    return this.#names.join(',');
   }
 
   /** @returns false if the budget is used up. */
@@ -48,6 +52,17 @@ export class BudgetCharge {
     this.#add(budget, 0n);
   }
 
+  /** The request goes to another model: that of the one it leaves is not charged. */
+  leaveModel(): void {
+    const at = this.#budgets.findIndex(({ subject }) => subject === 'model');
+    if (at === -1) return;
+    const [budget] = this.#budgets.splice(at, 1);
+    const [start] = this.#starts.splice(at, 1);
+    const [reserved] = this.#amounts.splice(at, 1);
+    if (reserved !== 0n) this.#limits.table.settleSpend(budget!.row, reserved!, 0n, start);
+    this.#names.splice(at, 1);
+  }
+
   /** The request is over and cost `spent` nano-dollars. @returns the rows charged, JSON without its brackets. */
   settle(spent: number): string {
     const { table } = this.#limits;
@@ -70,7 +85,7 @@ export class BudgetCharge {
     this.#budgets.push(budget);
     this.#starts.push(budget.start);
     this.#amounts.push(reserved);
-    this.names += this.names === '' ? budget.nameText : `,${budget.nameText}`;
+    this.#names.push(budget.nameText);
   }
 }
 

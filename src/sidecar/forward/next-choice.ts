@@ -7,6 +7,7 @@ import { fillModelPattern } from '../../domain/routing/model-pattern.ts';
 import { resolveFallback, type CompiledDeployment, type CompiledGroup } from '../compiled-snapshot.ts';
 import { withModelGroup } from '../exchange/answer-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { admitFallbackBudget } from '../budgets/admit-budgets.ts';
 import { admitFallback } from '../limits/admit.ts';
 import { leaveDeployment, msUntilRoom, takeDeployment, undoDeployment } from '../limits/deployment-limits.ts';
 import { NO_TICKET, type Ticket } from '../routing/deployment-health.ts';
@@ -231,6 +232,7 @@ function chooseFallback(exchange: Exchange): Choice | null {
     exchange.fallbackIndex += 1;
     const resolved = resolveFallback(snapshot, name);
     if (resolved === null || !isServable(exchange, resolved.group)) continue;
+    if (!admitFallbackBudget(exchange, resolved.group.name)) continue;
     if (!admitFallback(exchange, resolved.group)) continue;
     const before = exchange.group;
     exchange.resolved = resolved;
