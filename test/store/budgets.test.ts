@@ -51,3 +51,23 @@ test('spend can be set', async (t) => {
   await store.budgets.setSpend(ROW, 5n, NOW_MS);
   assert.deepEqual((await store.budgets.state(NODE, NOW_MS)).rows.get(ROW), { ownNano: 0n, othersNano: 5n });
 });
+
+test('what a key had spent goes over to its successor', async (t) => {
+  const store = await openTestStore(t);
+  const [key, model, other] = ['key:aa:1mo:1-1900000000000', 'model:aa/gpt:::0-0', 'key:aab::0-0'];
+  for (const name of [key, model, other]) await store.budgets.setSpend(name, 7n, NOW_MS);
+  await store.budgets.carryOver('aa', 'bb', NOW_MS);
+  const { rows } = await store.budgets.state(NODE, NOW_MS);
+  assert.deepEqual(
+    [...rows]
+      .map(([name, { othersNano }]) => [name, othersNano])
+      .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    [
+      [key, 7n],
+      [other, 7n],
+      ['key:bb:1mo:1-1900000000000', 7n],
+      ['model:aa/gpt:::0-0', 7n],
+      ['model:bb/gpt:::0-0', 7n],
+    ],
+  );
+});

@@ -88,6 +88,23 @@ export class BudgetRepository {
     });
   }
 
+  /** What a key had spent is its successor's: the key has a new text, and so another hash. */
+  async carryOver(hash: string, newHash: string, nowMs: number): Promise<void> {
+    for (const [from, until] of [
+      [`key:${hash}:`, `key:${hash};`],
+      [`model:${hash}/`, `model:${hash}0`],
+    ] as const) {
+      const found = await this.#db
+        .selectFrom('budget_spend')
+        .select(['name', 'end_ms', ({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano')])
+        .where('name', '>=', from)
+        .where('name', '<', until)
+        .groupBy(['name', 'end_ms'])
+        .execute();
+      for (const { name, sum_nano: spent } of found) await this.setSpend(name.replace(hash, newHash), spent, nowMs);
+    }
+  }
+
   /** Forgets windows that ended before `beforeMs`. */
   async deleteEnded(beforeMs: number): Promise<void> {
     await this.#db.deleteFrom('budget_spend').where('end_ms', '<', beforeMs).execute();

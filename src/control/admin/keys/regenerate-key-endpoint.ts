@@ -52,6 +52,7 @@ export const regenerateKeyEndpoint = endpoint({
         actor,
       );
       if (row === null) throw keyNotFound();
+      await services.store().budgets.carryOver(hash, newHash, actor.nowMs);
       return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: request.duration ?? null };
     } catch (error) {
       if (!isConflict(error)) throw error;
