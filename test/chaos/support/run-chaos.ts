@@ -35,10 +35,8 @@ if (values.list === true) {
 }
 
 async function loadScenarios(names: readonly string[]): Promise<Scenario[]> {
-  const files = globSync('*.ts', { cwd: FOLDER })
-    .filter((file) => !file.endsWith('.test.ts'))
-    .sort();
-  const known = files.map((file) => basename(file, '.ts'));
+  const files = globSync('*.ts', { cwd: FOLDER }).filter((file) => !file.endsWith('.test.ts'));
+  const known = files.map((file) => basename(file, '.ts')).sort();
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
     process.stderr.write(`chaos: no scenario ${unknown}; there are: ${known.join(', ')}\n`);
