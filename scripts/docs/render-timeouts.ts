@@ -1,5 +1,5 @@
 import { type TimeoutName, TIMEOUTS, type TimeoutSpec } from '../../src/contract/timeouts.ts';
-import { timeoutKey, withTimeoutKeys } from '../../src/control/config/settings-schema.ts';
+import { timeoutKey, withTimeoutKeys } from '../../src/control/config/timeout-settings.ts';
 import { code, generatedNotice, markdownTable } from './markdown.ts';
 
 /** docs/timeouts.md */

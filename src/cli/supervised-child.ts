@@ -6,6 +6,7 @@ import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
+import { runBelowTraffic } from '../runtime/below-traffic.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
@@ -91,6 +92,8 @@ export class SupervisedChild {
       env: childEnvironment(env),
       stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],
     });
+    // At once, so that every thread that it makes inherits it.
+    if (name === 'control' && child.pid !== undefined) runBelowTraffic(child.pid);
     this.#process = child;
     this.#unsent = [];
     this.#watch(child);

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { renderConfig } from '../../scripts/docs/render-config.ts';
 import { renderErrors } from '../../scripts/docs/render-errors.ts';
 import { renderTimeouts } from '../../scripts/docs/render-timeouts.ts';
-import { timeoutKey } from '../../src/control/config/settings-schema.ts';
+import { timeoutKey } from '../../src/control/config/timeout-settings.ts';
 import { SETTING_LEAVES } from '../../src/control/config/resolve-settings.ts';
 import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
 import { ERROR_TABLE } from '../../src/domain/errors/error-table.ts';

@@ -24,7 +24,8 @@ import { openPrices } from './open-prices.ts';
 import { PemFiles } from './pem-files.ts';
 import { reportIssues } from './report-issues.ts';
 import { type FlagValues, type ResolvedSetting, type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
-import { type Settings, timeoutKey } from './settings-schema.ts';
+import type { Settings } from './settings-schema.ts';
+import { timeoutKey } from './timeout-settings.ts';
 
 /** What /model/info shows of a deployment besides its spec. */
 export interface DeploymentInfo {

@@ -6,6 +6,7 @@ import { setUpSession } from '../store/postgres/session-settings.ts';
 import { PostgresUsage } from './postgres-usage.ts';
 import { carryOut, type UsageCall } from './usage-calls.ts';
 import { fileErrorCode } from './usage-file-error.ts';
+import { runBelowTraffic } from '../../runtime/below-traffic.ts';
 
 /* Entry of the thread that ingests into PostgreSQL: parsing thousands of events must not hold up the control plane. */
 
@@ -27,6 +28,7 @@ const QUERY_TIMEOUT_MS = 60_000;
 
 invariant(parentPort !== null, 'this module is the entry of a worker thread');
 const port = parentPort;
+runBelowTraffic();
 const { connectionString, connectTimeoutMs } = workerData as UsageThreadData;
 let client: pg.Client | null = null;
 /** Calls are carried out one after another. */

@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant } from '../../../base/invariant.ts';
+import { runBelowTraffic } from '../../../runtime/below-traffic.ts';
 import type { SqliteUsage } from '../../ingest/sqlite-usage.ts';
 import { fileErrorCode } from '../../ingest/usage-file-error.ts';
 import type {
@@ -27,6 +28,7 @@ const MAX_LOG_BYTES = 64 * 1024 * 1024;
 invariant(parentPort !== null, 'this module is the entry of a worker thread');
 const port = parentPort;
 const { path, role } = workerData as SqliteThreadData;
+if (role === 'writer') runBelowTraffic();
 const database = openDatabase();
 /** By SQL, least recently used first. */
 const prepared = new Map<string, { statement: StatementSync; columns: readonly SqliteColumn[] }>();

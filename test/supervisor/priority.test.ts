@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { it } from 'node:test';
+import { childNamed } from '../support/child-processes.ts';
+import { startGateway } from '../support/gateway.ts';
+import { MASTER_KEY } from '../support/sidecar-harness.ts';
+
+/** Of every thread of a process, each once. */
+function niceOf(pid: number): number[] {
+  const ofThread = (tid: string): number => {
+    const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
+    // The 19th field; the second is a name in brackets that may hold anything.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+  };
+  return [...new Set(readdirSync(`/proc/${pid}/task`).map(ofThread))];
+}
+
+it('the control plane, with every thread of it, gives way to the sidecar', async (t) => {
+  const gateway = await startGateway({
+    mode: 'sidecar',
+    config: `model_list: []\ngeneral_settings: { master_key: ${MASTER_KEY} }\n`,
+  });
+  t.after(() => {
+    gateway.process.kill('SIGKILL');
+    rmSync(gateway.directory, { recursive: true, force: true });
+  });
+  const supervisor = gateway.process.pid!;
+  const own = niceOf(process.pid)[0]!;
+  assert.deepEqual(niceOf(childNamed(supervisor, 'sidecar')!), [own]);
+  assert.deepEqual(niceOf(childNamed(supervisor, 'control')!), [Math.max(own, 10)]);
+});
