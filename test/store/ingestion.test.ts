@@ -167,6 +167,7 @@ test('one that was stopped while another finished and deleted the segment writes
     position: 0,
     isFinal: true,
     maxBytes: 1_000_000,
+    isUnhurried: true,
     nowMs: Date.now(),
   };
   await node.ingester().pass();

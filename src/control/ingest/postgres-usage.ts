@@ -5,6 +5,7 @@ import { NO_NODE } from '../store/tables/budget-tables.ts';
 import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { POSTGRES_STATEMENTS, type PostgresStatementName } from './postgres-usage-sql.ts';
+import { Breather } from './breather.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
 import { AGGREGATES } from './usage-aggregates.ts';
 import type { ChunkRequest, ChunkResult, SegmentState, UsageBackend } from './usage-backend.ts';
@@ -36,7 +37,8 @@ export class PostgresUsage implements UsageBackend {
     // The row before the file: whoever deletes a segment deletes the file first, so that a position that is made anew
     // means a file that can't be opened any more.
     if (position === 0) await this.#run('begin-segment', [segment, writer]);
-    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes);
+    const breather = new Breather(request.isUnhurried);
+    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes, breather);
     const { isAtEnd, invalid, invalidCount } = chunk;
     const isFinished = isFinal && isAtEnd;
     const result = { position: chunk.position, isAtEnd, isFinished, invalid, invalidCount };

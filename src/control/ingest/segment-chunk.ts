@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { readJournalLines } from '../../contract/journal-reader.ts';
 import type { OpenEvent } from '../../contract/usage-event.ts';
+import type { Breather } from './breather.ts';
 import { type UsageRow, usageRow } from './usage-row.ts';
 
 /** What comes next in a segment. */
@@ -24,14 +25,14 @@ const MAX_NAMED = 5;
  *
  * @throws if the file can't be read, `ENOENT` among others.
  */
-export function readSegmentChunk(path: string, position: number, maxBytes: number): SegmentChunk {
+export function readSegmentChunk(path: string, position: number, maxBytes: number, breather: Breather): SegmentChunk {
   const fd = openSync(path, 'r');
   try {
     for (let wanted = maxBytes; ; wanted *= 2) {
       const buffer = Buffer.allocUnsafe(wanted);
       const length = readFully(fd, buffer, position);
       const isAtEnd = length < wanted;
-      const chunk = parse(buffer.subarray(0, length), position, isAtEnd);
+      const chunk = { ...parse(buffer.subarray(0, length), position, breather), isAtEnd };
       if (chunk.position > position || isAtEnd) return chunk;
     }
   } finally {
@@ -49,12 +50,13 @@ function readFully(fd: number, buffer: Buffer, position: number): number {
   return length;
 }
 
-function parse(bytes: Buffer, position: number, isAtEnd: boolean): SegmentChunk {
+function parse(bytes: Buffer, position: number, breather: Breather): Omit<SegmentChunk, 'isAtEnd'> {
   const rows: UsageRow[] = [];
   const opens: OpenEvent[] = [];
   const invalid: { offset: number; problem: string }[] = [];
   let invalidCount = 0;
   const used = readJournalLines(bytes, (line, offset) => {
+    breather.step();
     switch (line.kind) {
       case 'event':
         rows.push(usageRow(line.event));
@@ -72,5 +74,5 @@ function parse(bytes: Buffer, position: number, isAtEnd: boolean): SegmentChunk 
         line satisfies never;
     }
   });
-  return { rows, opens, invalid, invalidCount, position: position + used, isAtEnd };
+  return { rows, opens, invalid, invalidCount, position: position + used };
 }

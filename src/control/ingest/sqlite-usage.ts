@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { OpenEvent } from '../../contract/usage-event.ts';
 import { NO_NODE } from '../store/tables/budget-tables.ts';
+import { Breather } from './breather.ts';
 import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
 import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
 import type { ChunkRequest, ChunkResult, SegmentState } from './usage-backend.ts';
@@ -41,7 +42,8 @@ export class SqliteUsage {
     // The row before the file: whoever deletes a segment deletes the file first, so that a position that is made anew
     // means a file that can't be opened any more.
     if (position === 0) this.#statement('begin-segment').run(segment, request.writer);
-    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes);
+    const breather = new Breather(request.isUnhurried);
+    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes, breather);
     const { isAtEnd, invalid, invalidCount } = chunk;
     const isFinished = isFinal && isAtEnd;
     const result = { position: chunk.position, isAtEnd, isFinished, invalid, invalidCount };
@@ -51,7 +53,7 @@ export class SqliteUsage {
     return this.#inTransaction(() => {
       const moved = this.#statement('move').run(chunk.position, isFinished ? nowMs : null, segment, position);
       if (Number(moved.changes) !== 1) return { ...result, outcome: 'stale', events: 0, duplicates: 0 };
-      const duplicates = this.#writeChunk(chunk, request.writer);
+      const duplicates = this.#writeChunk(chunk, request.writer, breather);
       return { ...result, outcome: 'written', events: chunk.rows.length - duplicates, duplicates };
     });
   }
@@ -68,6 +70,7 @@ export class SqliteUsage {
       this.#writeRows(
         lines.map((row) => abortedRow(String(row['line']), prices)),
         writer,
+        new Breather(false),
       );
       return lines.length;
     });
@@ -87,14 +90,14 @@ export class SqliteUsage {
     this.#statement('forget-segments').run(beforeMs);
   }
 
-  #writeChunk({ rows, opens }: SegmentChunk, writer: string): number {
+  #writeChunk({ rows, opens }: SegmentChunk, writer: string, breather: Breather): number {
     const known = new Set(
       this.#statement('open-ids')
         .all(writer)
         .map((row) => String(row['id'])),
     );
     const { ended, begun } = openChanges(rows, opens, known);
-    const duplicates = this.#writeRows(rows, writer);
+    const duplicates = this.#writeRows(rows, writer, breather);
     for (const id of ended) this.#statement('end-open').run(id);
     for (const open of begun) this.#begin(open, writer);
     return duplicates;
@@ -105,7 +108,7 @@ export class SqliteUsage {
   }
 
   /** @returns how many were there already. */
-  #writeRows(rows: readonly UsageRow[], writer: string): number {
+  #writeRows(rows: readonly UsageRow[], writer: string, breather: Breather): number {
     const insert = this.#statement('insert');
     const deltas = new UsageDeltas();
     const values: SQLInputValue[] = Array.from({ length: USAGE_COLUMN_NAMES.length });
@@ -114,8 +117,9 @@ export class SqliteUsage {
       for (const [place, column] of USAGE_COLUMN_NAMES.entries()) values[place] = row[column];
       if (Number(insert.run(...values).changes) === 1 || this.#replace(row, values, deltas)) deltas.add(row);
       else duplicates += 1;
+      breather.step();
     }
-    this.#writeDeltas(deltas);
+    this.#writeDeltas(deltas, breather);
     this.#writeBudgets(deltas, nodeOf(writer));
     return duplicates;
   }
@@ -137,16 +141,21 @@ export class SqliteUsage {
     }
   }
 
-  #writeDeltas(deltas: UsageDeltas): void {
+  #writeDeltas(deltas: UsageDeltas, breather: Breather): void {
     const daily = this.#statement('daily');
-    for (const d of deltas.daily()) daily.run(d.day, d.kind, d.name, ...sums(d));
+    for (const d of deltas.daily()) {
+      daily.run(d.day, d.kind, d.name, ...sums(d));
+      breather.step();
+    }
     const detail = this.#statement('detail');
     for (const d of deltas.detail()) {
       detail.run(d.day, d.api_key, d.user_id, d.team_id, d.model, d.model_group, d.provider, ...sums(d));
+      breather.step();
     }
     const total = this.#statement('total');
     for (const d of deltas.totals()) {
       total.run(d.kind, d.name, d.requests, d.tokens, d.spend_nano, d.last_at_ms);
+      breather.step();
       if (d.spend_nano !== 0n) this.#statement(`spend-${d.kind}`).run(d.spend_nano, d.name);
     }
     for (const d of deltas.members()) this.#statement('spend-member').run(d.spend_nano, d.team_id, d.user_id);

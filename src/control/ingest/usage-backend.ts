@@ -20,6 +20,8 @@ export interface ChunkRequest {
   /** It can't grow any more: when its end is reached, it is finished. As judged before this request. */
   readonly isFinal: boolean;
   readonly maxBytes: number;
+  /** There is time: the thread stands aside every few lines, so that requests need not wait for it. */
+  readonly isUnhurried: boolean;
   readonly nowMs: number;
 }
 

@@ -10,6 +10,8 @@ import { UsageFileError } from './usage-file-error.ts';
 const POLL_MS = 1000;
 /** About 3,000 events, which hold the writing connection for some 70 ms. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
+/** With less than this to do it takes its time: what a few seconds at 1,000 requests a second leave. */
+const UNHURRIED_BYTES = 4 * 1024 * 1024;
 const FIRST_BACK_OFF_MS = 500;
 const LONGEST_BACK_OFF_MS = 30_000;
 /** Old events are deleted a few at a time: nobody waits for one step, and SQLite's log stays small. */
@@ -194,6 +196,7 @@ export class UsageIngester {
           position,
           isFinal,
           maxBytes: chunkBytes,
+          isUnhurried: this.#behindBytes < UNHURRIED_BYTES,
           nowMs,
         });
       } catch (error) {
