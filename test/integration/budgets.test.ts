@@ -114,6 +114,8 @@ describe('a budget of 500 requests, 20 at the same time', () => {
     const status = async (): Promise<number> => (await new RawClient(gateway.port).send(REQUEST).reply()).status;
     assert.equal(await status(), 422);
     // As another gateway on the same database would: it takes back one request's cost.
+    const isOpen = (): boolean => gateway.output().includes('store open');
+    await eventually(isOpen, 'the store is open, so its tables are made', 20_000);
     const database = new DatabaseSync(join(gateway.dataDirectory, 'slipstream.db'), { timeout: 5000 });
     const insert = 'insert into budget_spend (name, node, end_ms, spend_nano, updated_at_ms) values (?, ?, null, ?, ?)';
     database.prepare(insert).run('team:t::0-0', 'another-node', -20_000, Date.now());
