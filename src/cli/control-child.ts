@@ -1,3 +1,4 @@
+import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { type ControlChildOptions, EXIT_CONFIG, type ToChild } from './child-messages.ts';
 import { readConfiguredProcesses } from './configured-processes.ts';
@@ -7,6 +8,7 @@ import { SupervisorLink } from './supervisor-link.ts';
 
 /** `slipstream control --child`: the control plane's process. Ends itself. */
 export function controlChild(): void {
+  runProcessBelowTraffic(process.pid);
   let starting: Promise<RunningControlPlane> | null = null;
   const stop = async (): Promise<void> => {
     if (starting === null) process.exit(0);

@@ -6,7 +6,7 @@ import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
-import { runBelowTraffic } from '../runtime/below-traffic.ts';
+import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
@@ -92,8 +92,9 @@ export class SupervisedChild {
       env: childEnvironment(env),
       stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],
     });
-    // At once, so that every thread that it makes inherits it.
-    if (name === 'control' && child.pid !== undefined) runBelowTraffic(child.pid);
+    // At once, so that loading its modules gives way too. Threads that it has made by now and that are missed here it
+    // finds itself (control-child.ts).
+    if (name === 'control' && child.pid !== undefined) runProcessBelowTraffic(child.pid);
     this.#process = child;
     this.#unsent = [];
     this.#watch(child);

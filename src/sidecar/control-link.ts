@@ -4,7 +4,10 @@ import { encodeFrame, FrameDecoder } from '../contract/frame-codec.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 const FIRST_RETRY_MS = 10;
-const MAX_RETRY_MS = 2_000;
+/** A try costs a few microseconds, and until the link is up an unknown key is a 503. */
+const MAX_RETRY_MS = 100;
+/** Of another protocol: only a new version of either side helps. */
+const REFUSED_RETRY_MS = 2_000;
 
 export interface ControlLinkListener {
   onControlConnected(): void;
@@ -81,7 +84,7 @@ export class ControlLink {
   #onMessage(message: ToSidecar): void {
     if (message.type === 'refused') {
       this.#logger.error('the control plane refused this sidecar', { reason: message.reason });
-      this.#retryMs = MAX_RETRY_MS;
+      this.#retryMs = REFUSED_RETRY_MS;
       this.#socket?.destroy();
       return;
     }
@@ -90,7 +93,7 @@ export class ControlLink {
         const reason = `control protocol ${message.protocol} is not ${CONTROL_PROTOCOL}, which this sidecar speaks: start both from one version`;
         this.#send({ type: 'refused', reason });
         this.#logger.error('refused the control plane', { reason });
-        this.#retryMs = MAX_RETRY_MS;
+        this.#retryMs = REFUSED_RETRY_MS;
         this.#socket?.end();
         return;
       }
