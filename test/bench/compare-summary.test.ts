@@ -15,6 +15,7 @@ function round(side: Side, index: number, cpu: number, failures: Record<string, 
     round: index,
     load,
     processes,
+    databaseCpuMicros: 0,
     mockCpuMicros: 0,
     generatorCpuMicros: 0,
   } as const;

@@ -2,10 +2,13 @@ import { buildRequest, type RequestShape, type RequestTarget } from './bench-req
 import { BenchError } from './child-process.ts';
 import type { LoadGenerator } from './load-generator.ts';
 import type { LoadResult, LoadSpec, ProbeResult } from './load-spec.ts';
-import { processTree, readMemory, type MemoryUse } from './process-stats.ts';
+import { type CpuUser, processTree, readMemory, threadsNamed, type MemoryUse } from './process-stats.ts';
 
 export const ARM_NAMES = ['direct', 'haproxy', 'haproxy2', 'slipstream', 'target'] as const;
 export type ArmName = (typeof ARM_NAMES)[number];
+
+/** SQLite's two, and the one that speaks to PostgreSQL. */
+const DATABASE_THREAD = /^(?:sqlite-writer|sqlite-reader|ingestion)$/;
 
 /** One way to the mock. */
 export interface Arm {
@@ -32,6 +35,11 @@ export interface ArmRound {
   readonly load: LoadResult;
   /** CPU µs per completed request of each process of the arm, by command line. */
   readonly processes: readonly ProcessCpu[];
+  /**
+   * Of these, CPU µs per completed request of the threads that bring usage into the database. They work at their own pace:
+   * in a short run at full load most of that comes afterwards. `npm run bench:ingest` tells what an event costs.
+   */
+  readonly databaseCpuMicros: number;
   /** CPU µs per completed request of the mock and of the load generator. */
   readonly mockCpuMicros: number;
   readonly generatorCpuMicros: number;
@@ -59,7 +67,7 @@ function loadSpec(arm: Arm, shape: LoadShape, expectedBodyBytes: number | null):
     isStream: shape.stream,
     expectedBodyBytes,
     timeoutMs: shape.timeoutMs,
-    processIds: [],
+    cpuUsers: [],
   };
 }
 
@@ -70,9 +78,10 @@ export async function measureArm(
   turn: { readonly shape: LoadShape; readonly expectedBodyBytes: number | null; readonly round: number },
 ): Promise<ArmRound> {
   const tree = arm.rootPid === null ? [] : processTree(arm.rootPid);
-  const processIds = tree.map(({ pid }) => pid);
-  if (arm.mockPid !== null) processIds.push(arm.mockPid);
-  const spec = { ...loadSpec(arm, turn.shape, turn.expectedBodyBytes), processIds };
+  const databaseThreads = tree.flatMap(({ pid }) => threadsNamed(pid, DATABASE_THREAD));
+  const cpuUsers: CpuUser[] = [...tree.map(({ pid }) => pid), ...databaseThreads];
+  if (arm.mockPid !== null) cpuUsers.push(arm.mockPid);
+  const spec = { ...loadSpec(arm, turn.shape, turn.expectedBodyBytes), cpuUsers };
   const load = await generator.run(spec);
   const perRequest = (seconds: number): number => (seconds / Math.max(1, load.completed)) * 1e6;
   return {
@@ -83,6 +92,9 @@ export async function measureArm(
       command,
       cpuMicrosPerRequest: perRequest(load.cpuSeconds[pid] ?? 0),
     })),
+    databaseCpuMicros: perRequest(
+      databaseThreads.reduce<number>((sum, thread) => sum + (load.cpuSeconds[thread] ?? 0), 0),
+    ),
     mockCpuMicros: perRequest(load.cpuSeconds[arm.mockPid ?? -1] ?? 0),
     generatorCpuMicros: perRequest(load.ownCpuSeconds),
   };

@@ -41,7 +41,7 @@ function spec(overrides: Partial<LoadSpec> & { model?: string }): LoadSpec {
     isStream: false,
     expectedBodyBytes: 700,
     timeoutMs: 5_000,
-    processIds: [],
+    cpuUsers: [],
     ...rest,
   };
 }
@@ -74,7 +74,7 @@ async function withServer(
 describe('a load', () => {
   it('at a rate: as many requests as come due, each answered', async () => {
     const before = mock.requestCount();
-    const result = await run({ processIds: [process.pid] });
+    const result = await run({ cpuUsers: [process.pid] });
     assert.equal(result.scheduled, 100);
     assert.equal(result.completed, 100);
     assert.deepEqual(result.failures, {});

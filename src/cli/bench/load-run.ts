@@ -66,9 +66,9 @@ export class LoadRun implements LoadConnectionOwner {
   /** @throws when the address can't be connected to at all. */
   async run(): Promise<LoadResult> {
     await this.#connect();
-    const { warmUpSeconds, seconds, processIds } = this.#spec;
+    const { warmUpSeconds, seconds, cpuUsers } = this.#spec;
     if (warmUpSeconds > 0) await this.#runPart(warmUpSeconds);
-    const cpuBefore = processIds.map(readCpuSeconds);
+    const cpuBefore = cpuUsers.map(readCpuSeconds);
     const ownBefore = process.cpuUsage();
     const machineBefore = readMachineCpu();
     this.#isCounted = true;
@@ -79,10 +79,10 @@ export class LoadRun implements LoadConnectionOwner {
     const ownSeconds = (own.user + own.system) / 1e6;
     const cpuSeconds: Record<string, number> = {};
     let busySeconds = machine.busySeconds - machineBefore.busySeconds - ownSeconds;
-    for (const [i, pid] of processIds.entries()) {
-      const used = (readCpuSeconds(pid) ?? 0) - (cpuBefore[i] ?? 0);
-      cpuSeconds[pid] = used;
-      busySeconds -= used;
+    for (const [i, user] of cpuUsers.entries()) {
+      const used = (readCpuSeconds(user) ?? 0) - (cpuBefore[i] ?? 0);
+      cpuSeconds[user] = used;
+      if (typeof user === 'number') busySeconds -= used; // a thread's is in its process's
     }
     for (const connection of this.#connections) connection.close();
     const othersShare = Math.max(0, busySeconds / (machine.allSeconds - machineBefore.allSeconds));

@@ -1,3 +1,5 @@
+import type { CpuUser } from './process-stats.ts';
+
 /** One run of the load generator against one address: the parent's order. Plain JSON. */
 export interface LoadSpec {
   readonly host: string;
@@ -23,7 +25,7 @@ export interface LoadSpec {
   /** A reply that is not complete this long after its instant has failed. */
   readonly timeoutMs: number;
   /** Processes whose CPU time is read right before and right after the counted part. */
-  readonly processIds: readonly number[];
+  readonly cpuUsers: readonly CpuUser[];
 }
 
 /** Digits in the changing part of the nonce. */
@@ -52,10 +54,10 @@ export interface LoadResult {
   readonly frame: Quantiles | null;
   /** hdr-histogram of `latency` in ns, compressed base64. */
   readonly latencyHistogram: string;
-  /** CPU seconds used by each of `processIds` in the counted part. */
+  /** CPU seconds used by each of `cpuUsers` in the counted part. */
   readonly cpuSeconds: Readonly<Record<string, number>>;
   readonly ownCpuSeconds: number;
-  /** Share of the machine's CPU time that went to neither this process nor `processIds`: the kernel's network, others. */
+  /** Share of the machine's CPU time that went to neither this process nor `cpuUsers`: the kernel's network, others. */
   readonly othersCpuShare: number;
 }
 

@@ -104,6 +104,10 @@ function cpuTable(summary: OverheadSummary): string[] {
       const own = cpuSidecarToHaproxy === null ? '' : `  = ${ratioText(cpuSidecarToHaproxy)} of HAProxy's`;
       lines.push(`  ${''.padEnd(11)}sidecar alone ${estimate(cpuSidecar)}${own}`);
     }
+    if (row.cpuServing !== null) {
+      const own = row.cpuServingToHaproxy === null ? '' : `  = ${ratioText(row.cpuServingToHaproxy)} of HAProxy's`;
+      lines.push(`  ${''.padEnd(11)}all but the database's threads ${estimate(row.cpuServing)}${own}`);
+    }
     if (processes.length > 1) {
       for (const { command, cpuMicrosPerRequest } of processes) {
         lines.push(`  ${''.padEnd(13)}${micros(cpuMicrosPerRequest).padStart(7)}  ${shorten(command)}`);

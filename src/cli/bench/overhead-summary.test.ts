@@ -15,6 +15,7 @@ interface Synthetic {
   readonly p50: (i: number) => number;
   readonly p99?: (i: number) => number;
   readonly cpu?: Readonly<Record<string, number>>;
+  readonly database?: number;
   readonly load?: Partial<LoadResult>;
 }
 
@@ -47,7 +48,15 @@ function rounds(arm: ArmName, synthetic: Synthetic): ArmRound[] {
       command,
       cpuMicrosPerRequest,
     }));
-    return { arm, round: i, load, processes, mockCpuMicros: 8, generatorCpuMicros: 9 };
+    return {
+      arm,
+      round: i,
+      load,
+      processes,
+      databaseCpuMicros: synthetic.database ?? 0,
+      mockCpuMicros: 8,
+      generatorCpuMicros: 9,
+    };
   });
 }
 
@@ -65,6 +74,7 @@ function run(change: Partial<Record<ArmName, Synthetic>> = {}, qps = QPS): Overh
       p50: (i) => 130 + weather(i),
       p99: (i) => 100 + weather(i) + 10 * i,
       cpu: { [SIDECAR]: 40, 'node slipstream.js control --child': 4, 'node slipstream.js start': 1 },
+      database: 3,
     },
     ...change,
   };
@@ -107,6 +117,8 @@ describe('summarizeOverhead', () => {
     near(own.cpuAll?.value, 45);
     near(own.cpuSidecar?.value, 40);
     near(own.cpuAllToHaproxy?.value, 45 / 20);
+    near(own.cpuServing?.value, 42);
+    near(own.cpuServingToHaproxy?.value, 2.1);
     near(own.cpuSidecarToHaproxy?.value, 2);
     assert.equal(arm(run(), 'direct').cpuAll, null);
     assert.equal(own.processes.length, 3);

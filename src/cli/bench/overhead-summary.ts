@@ -49,6 +49,9 @@ export interface ArmSummary {
   /** µs, median over the rounds; null where nothing of ours runs. */
   readonly cpuAll: Estimate | null;
   readonly cpuSidecar: Estimate | null;
+  /** All but the threads that bring usage into the database. */
+  readonly cpuServing: Estimate | null;
+  readonly cpuServingToHaproxy: Estimate | null;
   readonly cpuAllToHaproxy: Estimate | null;
   readonly cpuSidecarToHaproxy: Estimate | null;
   /** Each process of the arm, medians over the rounds. */
@@ -87,6 +90,7 @@ function summarizeArm(name: ArmName, byArm: ReadonlyMap<ArmName, readonly ArmRou
   const hasProcesses = own.some(({ processes }) => processes.length > 0);
   const hasSidecar = own.some(({ processes }) => processes.some(({ command }) => SIDECAR.test(command)));
   const all = own.map((round) => cpuPerRequest(round));
+  const serving = own.map((round) => cpuPerRequest(round) - round.databaseCpuMicros);
   const sidecar = own.map((round) => cpuPerRequest(round, SIDECAR));
   const floor = name === 'haproxy' ? undefined : haproxy?.map((round) => cpuPerRequest(round));
   return {
@@ -101,6 +105,8 @@ function summarizeArm(name: ArmName, byArm: ReadonlyMap<ArmName, readonly ArmRou
     added: perKind((kind) => addedLatency(name, kind, byArm)),
     cpuAll: hasProcesses ? medianOf(all) : null,
     cpuSidecar: hasSidecar ? medianOf(sidecar) : null,
+    cpuServing: hasSidecar ? medianOf(serving) : null,
+    cpuServingToHaproxy: hasSidecar && floor !== undefined ? ratioOfMedians(serving, floor) : null,
     cpuAllToHaproxy: hasProcesses && floor !== undefined ? ratioOfMedians(all, floor) : null,
     cpuSidecarToHaproxy: hasSidecar && floor !== undefined ? ratioOfMedians(sidecar, floor) : null,
     processes: processMedians(own),

@@ -3,9 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** USER_HZ: what /proc counts CPU time in, 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** User and system time of a process and of its threads, seconds, in steps of 10 ms; null when it is gone. */
-export function readCpuSeconds(pid: number): number | null {
-  const fields = statFields(pid);
+/** A process, or one thread of it: where it stands in /proc. */
+export type CpuUser = number | `${number}/task/${number}`;
+
+/** User and system time of a process and of its threads, or of one, seconds, in steps of 10 ms; null when it is gone. */
+export function readCpuSeconds(user: CpuUser): number | null {
+  const fields = statFields(user);
   if (fields === null) return null;
   // proc_pid_stat(5): fields 14 and 15; `fields` starts at 3.
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
@@ -49,6 +52,16 @@ export function processTree(rootPid: number): ProcessInfo[] {
   return tree;
 }
 
+/** The threads of a process whose names `pattern` matches; names are those that Node gives its workers. */
+export function threadsNamed(pid: number, pattern: RegExp): CpuUser[] {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`).map((tid) => `${pid}/task/${Number(tid)}` as const);
+    return threads.filter((thread) => pattern.test((readProc(`/proc/${thread}/comm`) ?? '').trim()));
+  } catch {
+    return []; // gone
+  }
+}
+
 export interface MemoryUse {
   readonly rssBytes: number;
   /** Shared pages divided among those that share them: adds up over processes. */
@@ -64,8 +77,8 @@ export function readMemory(pid: number): MemoryUse | null {
 }
 
 /** From field 3 (state) on: the name, field 2, may hold spaces and brackets. */
-function statFields(pid: number): string[] | null {
-  const text = readProc(`/proc/${pid}/stat`);
+function statFields(user: CpuUser): string[] | null {
+  const text = readProc(`/proc/${user}/stat`);
   return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 

@@ -72,7 +72,7 @@ async function measureStart(installation: GatewayInstallation, cleanup: Cleanup)
     nonceAt: request.nonceAt,
     isStream: false,
     expectedBodyBytes: null,
-    processIds: [],
+    cpuUsers: [],
   };
   const startedAt = performance.now();
   const child = installation.spawn(cleanup);

@@ -75,7 +75,7 @@ export class BenchLoad {
       isStream: false,
       expectedBodyBytes: null,
       timeoutMs: 10_000,
-      processIds: [],
+      cpuUsers: [],
       ...parts,
     };
   }
