@@ -146,4 +146,26 @@ describe('slipstream check', () => {
     assert.equal(exitCode, 1);
     assert.match(lines.join('\n'), /cannot read \/nowhere\/c\.yaml \(ENOENT\)/);
   });
+
+  it('of a file that it cannot read it says only that', () => {
+    for (const text of ['model_list: [', '- a list']) {
+      const { lines } = check(text);
+      assert.equal(lines.at(-1), 'It would not start: 1 error.', text);
+    }
+    assert.match(check('model_list: []').lines.join('\n'), /no master key is set/);
+  });
+
+  it('says once what is wrong with a value that several settings take', () => {
+    const { lines } = check(`${MODEL}${GENERAL}slipstream: {timeouts: {request: -1}}`);
+    assert.equal(lines.filter((line) => line.includes('slipstream.timeouts.request: must be')).length, 1);
+  });
+
+  it('shows what a number means that YAML reads in its own way', () => {
+    const settings = 'litellm_settings: {request_timeout: 0600}\nslipstream: {timeouts: {connect: 1:30, drain: 12}}';
+    const { lines } = check(`${MODEL}${GENERAL}${settings}`);
+    const shown = (path: string): string => lines.find((line) => line.trim().startsWith(`${path} `)) ?? '';
+    assert.match(shown('timeouts.request'), / 0600 \(384\) /);
+    assert.match(shown('timeouts.connect'), / 1:30 \(90\) /);
+    assert.match(shown('timeouts.drain'), / 12 /);
+  });
 });

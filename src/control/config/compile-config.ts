@@ -63,11 +63,13 @@ export function compileConfig(
   nowMs: number,
   findings: Findings,
 ): CompiledConfig {
+  // Of a file that could not be read there is nothing to say but that.
+  const isRead = findings.errors.length === 0;
   const keyReports = reportKeys(source.root);
   warnUnhonoured(keyReports, findings);
   checkSections(source, findings);
   const settings = resolveSettings(source, flags, findings);
-  const masterKey = checkMasterKey(settings.values, findings);
+  const masterKey = checkMasterKey(settings.values, isRead, findings);
   const context: CompileContext = {
     source,
     settings: settings.values,
@@ -152,7 +154,7 @@ function checkSections(source: ConfigSource, findings: Findings): void {
   }
 }
 
-function checkMasterKey(settings: Settings, findings: Findings): string | null {
+function checkMasterKey(settings: Settings, isRead: boolean, findings: Findings): string | null {
   const fault = masterKeyFault(settings.master_key);
   if (fault === null) return settings.master_key;
   if (settings.dangerously_permit_weak_or_unset_master_key) {
@@ -161,7 +163,7 @@ function checkMasterKey(settings: Settings, findings: Findings): string | null {
       '',
       `${fault}: permitted by dangerously_permit_weak_or_unset_master_key, never do this in public`,
     );
-  } else {
+  } else if (settings.master_key !== null || isRead) {
     const remedy = 'set general_settings.master_key or LITELLM_MASTER_KEY to a random text of at least 16 characters';
     findings.error(null, '', `${fault}: ${remedy}`);
   }
