@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { CpuWait } from '../runtime/cpu-wait.ts';
 import { HEARTBEAT_INTERVAL_MS, HeartbeatMonitor } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { ChildName, FromChild, ToChild } from './child-messages.ts';
@@ -140,9 +141,12 @@ export class SupervisedChild {
   #watch(child: ChildProcess): void {
     const startedAtMs = performance.now();
     const monitor = new HeartbeatMonitor(startedAtMs);
+    const cpuWait = new CpuWait(child.pid ?? 0, startedAtMs);
     const watch = setInterval(() => {
-      if (!monitor.tick(performance.now())) return;
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
+      const nowMs = performance.now();
+      if (!monitor.tick(nowMs, cpuWait.shareNotWaiting(nowMs))) return;
+      clearInterval(watch); // the kernel may take its time
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: ten heartbeats are missing; it is killed`, {
         pid: child.pid,
       });
       child.kill('SIGKILL');

@@ -20,8 +20,8 @@ export function startHeartbeat(send: () => void, intervalMs: number = HEARTBEAT_
 
 /**
  * Decides whether another process, or thread, hangs. Its watcher calls `tick` each `intervalMs`; only ticks that were on
- * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike, and overload
- * must never become a restart loop.
+ * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike; and only as far
+ * as who is watched was given a CPU. Overload must never become a restart loop.
  */
 export class HeartbeatMonitor {
   readonly #onTimeWithinMs: number;
@@ -37,7 +37,7 @@ export class HeartbeatMonitor {
     this.#missed = 0;
   }
 
-  /** Beats missed in a row. */
+  /** Beats missed in a row; one that came due while a CPU was waited for counts less. */
   get missed(): number {
     return this.#missed;
   }
@@ -46,11 +46,14 @@ export class HeartbeatMonitor {
     this.#missed = 0;
   }
 
-  /** @returns true when `limit` beats in a row were missed, each while the watcher was on time. */
-  tick(nowMs: number): boolean {
+  /**
+   * @param share of the time since the last tick that the other one could have used (cpu-wait.ts).
+   * @returns true when `limit` beats in a row were missed, each while the watcher was on time.
+   */
+  tick(nowMs: number, share = 1): boolean {
     const isOnTime = nowMs - this.#lastTickMs <= this.#onTimeWithinMs;
     this.#lastTickMs = nowMs;
-    if (isOnTime) this.#missed++;
+    if (isOnTime) this.#missed += share;
     return this.#missed >= this.#limit;
   }
 }
