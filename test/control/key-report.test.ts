@@ -147,6 +147,19 @@ describe('slipstream check', () => {
     assert.match(lines.join('\n'), /cannot read \/nowhere\/c\.yaml \(ENOENT\)/);
   });
 
+  it('names variables of the environment that do nothing here', () => {
+    const warningsWith = (env: Readonly<Record<string, string>>): readonly string[] =>
+      compileYaml(MODEL + GENERAL, { env }).warnings;
+    assert.deepEqual(warningsWith({ STORE_MODEL_IN_DB: 'False', LITELLM_SALT_KEY: '' }), []);
+    assert.deepEqual(warningsWith({ STORE_MODEL_IN_DB: 'True', LITELLM_SALT_KEY: 'sk-salt' }), [
+      'STORE_MODEL_IN_DB: unsupported: models come from the file only in this version',
+      'LITELLM_SALT_KEY: ignored: no provider credentials are stored in this version',
+    ]);
+    const { lines } = check(`${MODEL}${GENERAL}environment_variables: {STORE_MODEL_IN_DB: yes}`, true);
+    assert.match(lines.join('\n'), /Warnings:\n  STORE_MODEL_IN_DB: unsupported: /);
+    assert.match(lines.at(-1) ?? '', /1 thing in it would not be honoured/);
+  });
+
   it('of a file that it cannot read it says only that', () => {
     for (const text of ['model_list: [', '- a list']) {
       const { lines } = check(text);

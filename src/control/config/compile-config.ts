@@ -22,6 +22,7 @@ import { modelEntrySchema } from './litellm-schema.ts';
 import { hashKey, masterKeyFault } from './master-key.ts';
 import { openPrices } from './open-prices.ts';
 import { PemFiles } from './pem-files.ts';
+import { reportEnvironment } from './report-environment.ts';
 import { reportIssues } from './report-issues.ts';
 import { type FlagValues, type ResolvedSetting, type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
 import type { Settings } from './settings-schema.ts';
@@ -67,6 +68,7 @@ export function compileConfig(
   const isRead = findings.errors.length === 0;
   const keyReports = reportKeys(source.root);
   warnUnhonoured(keyReports, findings);
+  reportEnvironment(source.environment, findings);
   checkSections(source, findings);
   const settings = resolveSettings(source, flags, findings);
   const masterKey = checkMasterKey(settings.values, isRead, findings);
