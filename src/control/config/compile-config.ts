@@ -141,10 +141,13 @@ function compileNames(
   const names = compileGroups(deployments, context);
   const aliases = compileAliases(names, context);
   const ids = new Set(deployments.map((deployment) => deployment.id));
+  const families = new Map(
+    deployments.flatMap(({ id, groupName, family }) => [[groupName, family] as const, [id, family] as const]),
+  );
   return {
     ...names,
     aliases,
-    ...compileFallbacks({ ...names, ids }, aliases, context),
+    ...compileFallbacks({ ...names, ids, families }, aliases, context),
     groupRetryPolicies: compileGroupRetryPolicies(context),
   };
 }
