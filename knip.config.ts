@@ -27,6 +27,7 @@ const config: KnipConfig = {
     'openssl',
     'prlimit',
     'systemd-socket-activate',
+    'taskset',
     'umount',
     'unshare',
   ],

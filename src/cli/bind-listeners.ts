@@ -90,7 +90,7 @@ interface Parts {
 
 function boundListener(spec: ListenerSpec, { name, isUnix, bound, ...rest }: Parts): BoundListener {
   return {
-    spec: { name, isUnix, tls: spec.tls, proxyProtocol: spec.proxyProtocol },
+    spec: { name, isUnix, isKept: false, tls: spec.tls, proxyProtocol: spec.proxyProtocol },
     fd: bound.fd(),
     source: { bound },
     ...rest,
@@ -101,7 +101,7 @@ function boundListener(spec: ListenerSpec, { name, isUnix, bound, ...rest }: Par
 function inheritedListener(spec: ListenerSpec, { fd, name, path, port }: InheritedSocket): BoundListener {
   const isUnix = path !== null;
   return {
-    spec: { name: `systemd:${name}`, isUnix, tls: spec.tls, proxyProtocol: spec.proxyProtocol },
+    spec: { name: `systemd:${name}`, isUnix, isKept: true, tls: spec.tls, proxyProtocol: spec.proxyProtocol },
     fd,
     source: { fd },
     url: isUnix ? `unix:${path}` : urlOf('0.0.0.0', port, spec.tls !== null),

@@ -1,19 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { CpuWait } from '../runtime/cpu-wait.ts';
 import { HEARTBEAT_INTERVAL_MS, HeartbeatMonitor } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
-import { runQueueWaitMs } from './run-queue-wait.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
 import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
-
-/** Of a second: a child that waited for a CPU so long was not free to show a heartbeat. The control plane has a low priority. */
-const STARVED_WAIT_MS = HEARTBEAT_INTERVAL_MS / 2;
 
 export interface ChildSpec {
   readonly name: ChildName;
@@ -144,12 +141,12 @@ export class SupervisedChild {
   #watch(child: ChildProcess): void {
     const startedAtMs = performance.now();
     const monitor = new HeartbeatMonitor(startedAtMs);
-    let waitedMs = 0;
+    const cpuWait = new CpuWait(child.pid ?? 0, startedAtMs);
     const watch = setInterval(() => {
-      const waitedBeforeMs = waitedMs;
-      waitedMs = (child.pid === undefined ? null : runQueueWaitMs(child.pid)) ?? waitedMs;
-      if (!monitor.tick(performance.now(), waitedMs - waitedBeforeMs > STARVED_WAIT_MS)) return;
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
+      const nowMs = performance.now();
+      if (!monitor.tick(nowMs, cpuWait.shareNotWaiting(nowMs))) return;
+      clearInterval(watch); // the kernel may take its time
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: ten heartbeats are missing; it is killed`, {
         pid: child.pid,
       });
       child.kill('SIGKILL');

@@ -84,6 +84,8 @@ export interface BoundListenerSpec extends Omit<ListenerSpec, 'target'> {
   /** For people: `0.0.0.0:4000`, `unix:/run/slipstream.sock`. */
   readonly name: string;
   readonly isUnix: boolean;
+  /** systemd opened it and listens on when we have closed our copy. */
+  readonly isKept: boolean;
 }
 
 const DEFAULT_SOCKET_MODE = 0o660;

@@ -93,9 +93,11 @@ function keyRow({ status, path, count, note, position }: KeyReport): readonly st
   return [status, `${path}${times}`, placeText(position), note];
 }
 
-/** Keys that are not honoured stand in their own table already. */
+/** Keys of the file that are not honoured stand in their own table already. */
 function otherWarnings(warnings: readonly Finding[]): string[] {
-  return warnings.filter(({ kind, path }) => kind === 'other' || /\[\d+\]/.test(path)).map(formatFinding);
+  const isOther = ({ kind, path, position }: Finding): boolean =>
+    kind === 'other' || position === null || /\[\d+\]/.test(path);
+  return warnings.filter(isOther).map(formatFinding);
 }
 
 function verdict(config: CompiledConfig, findings: Findings, notHonoured: number, strict: boolean): string {

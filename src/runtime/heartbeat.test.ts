@@ -24,11 +24,12 @@ describe('HeartbeatMonitor', () => {
     assert.equal(ticksUntilHung(new HeartbeatMonitor(0), 0, 1600), null);
   });
 
-  it('never blames a process that is starved; what it missed before counts', () => {
+  it('waits longer for who was not given a CPU, in proportion', () => {
     const monitor = new HeartbeatMonitor(0);
-    for (let i = 1; i <= 9; i++) assert.equal(monitor.tick(i * 1000), false);
-    for (let i = 10; i <= 100; i++) assert.equal(monitor.tick(i * 1000, true), false);
-    assert.equal(monitor.tick(101_000), true);
+    for (let i = 1; i <= 19; i++) assert.equal(monitor.tick(i * 1000, 0.5), false);
+    assert.equal(monitor.tick(20_000, 0.5), true);
+    const starved = new HeartbeatMonitor(0);
+    for (let i = 1; i <= 1000; i++) assert.equal(starved.tick(i * 1000, 0), false);
   });
 
   it('a suspended machine costs nothing: the late tick does not count', () => {

@@ -20,9 +20,8 @@ export function startHeartbeat(send: () => void, intervalMs: number = HEARTBEAT_
 
 /**
  * Decides whether another process, or thread, hangs. Its watcher calls `tick` each `intervalMs`; only ticks that were on
- * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike, and overload
- * must never become a restart loop. Where the watcher's priority is higher than the other's it may be on time all the same:
- * then it says whether the other one was starved.
+ * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike; and only as far
+ * as who is watched was given a CPU. Overload must never become a restart loop.
  */
 export class HeartbeatMonitor {
   readonly #onTimeWithinMs: number;
@@ -38,7 +37,7 @@ export class HeartbeatMonitor {
     this.#missed = 0;
   }
 
-  /** Beats missed in a row. */
+  /** Beats missed in a row; one that came due while a CPU was waited for counts less. */
   get missed(): number {
     return this.#missed;
   }
@@ -48,13 +47,13 @@ export class HeartbeatMonitor {
   }
 
   /**
-   * @param isStarved the watched one was kept from running for much of the time since the last tick.
+   * @param share of the time since the last tick that the other one could have used (cpu-wait.ts).
    * @returns true when `limit` beats in a row were missed, each while the watcher was on time.
    */
-  tick(nowMs: number, isStarved = false): boolean {
+  tick(nowMs: number, share = 1): boolean {
     const isOnTime = nowMs - this.#lastTickMs <= this.#onTimeWithinMs;
     this.#lastTickMs = nowMs;
-    if (isOnTime && !isStarved) this.#missed++;
+    if (isOnTime) this.#missed += share;
     return this.#missed >= this.#limit;
   }
 }

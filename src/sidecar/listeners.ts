@@ -1,6 +1,7 @@
 import { type BoundSocket, createServer, type Server, type Socket } from 'node:net';
 import type { BoundListenerSpec } from '../contract/listener.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { canCloseEmpty, closeIfQueueIsEmpty } from './close-listener.ts';
 import { DescriptorWatch } from './descriptor-watch.ts';
 
 /** A listener and where its socket is: a descriptor of this process, a bound socket, or an address to bind. */
@@ -31,10 +32,21 @@ const BACKLOG = 4_096;
 
 /** After the supervisor has closed its copies of the sockets, connections that were queued are still taken. */
 const ACCEPT_QUEUED_MS = 50;
+/** Where clients come so fast that the queue is never empty, it is made short after this. */
+const SHORT_QUEUE_AFTER_MS = 150;
 /** New ones that keep coming are not waited for any longer. */
-const ACCEPT_QUEUED_MAX_MS = 500;
+const ACCEPT_QUEUED_MAX_MS = 1_000;
 /** A turn in which there was nothing to do takes 5 to 20 µs. */
 const SHORT_TURN_MS = 0.05;
+
+/** A turn of the loop, after we were told to close. */
+interface Turn {
+  /** Nothing was accepted in it. */
+  readonly isQuiet: boolean;
+  readonly isShort: boolean;
+  /** Clients have been coming for long enough. */
+  readonly isLate: boolean;
+}
 
 /** The listening sockets of a sidecar. Accepted ones are handed on unread. */
 export class Listeners {
@@ -76,28 +88,47 @@ export class Listeners {
   }
 
   /**
-   * Closing a socket resets what is queued at it. libuv accepts one connection in each turn of the loop, so the queues
-   * are empty when a turn has brought none: 6 of 8 clients that came back at once were reset before this was waited for.
-   * What comes after that look and before the close is lost all the same, so the turn has to be a short one: the time in
-   * which a connection can be reset is some microseconds, not the time of whatever else the loop had to do. The kernel
-   * has no way to refuse new connections and keep the queue, so the rest is what `shutdown_delay` is for.
+   * Closes the sockets when nobody waits in their queues, which closing would reset. libuv accepts one connection in each
+   * turn of the loop, so the queues are empty when a turn has brought none: 6 of 8 clients that came back at once were
+   * reset before this was waited for. TCP sockets are then closed so that nobody can come in between
+   * (close-listener.ts). For others the turn has to be a short one: what is left is some microseconds.
    */
-  async acceptQueued(): Promise<void> {
+  async closeWhenAccepted(): Promise<void> {
+    const startedMs = performance.now();
     await new Promise((resolve) => setTimeout(resolve, ACCEPT_QUEUED_MS));
-    const deadlineMs = performance.now() + ACCEPT_QUEUED_MAX_MS;
-    for (let startMs = performance.now(); startMs < deadlineMs;) {
+    const open = new Map(this.#servers.entries());
+    for (let turnMs = performance.now(); turnMs < startedMs + ACCEPT_QUEUED_MAX_MS && open.size > 0;) {
       const before = this.#accepted;
       // Immediates run right after the loop has looked at its sockets.
       await new Promise((resolve) => setImmediate(resolve));
-      const endMs = performance.now();
-      if (this.#accepted === before && endMs - startMs < SHORT_TURN_MS) return;
-      startMs = endMs;
+      const nowMs = performance.now();
+      const turn: Turn = {
+        isQuiet: this.#accepted === before,
+        isShort: nowMs - turnMs < SHORT_TURN_MS,
+        isLate: nowMs - startedMs >= SHORT_QUEUE_AFTER_MS,
+      };
+      const closed = await Promise.all(Array.from(open, ([index]) => this.#closeIn(turn, index)));
+      for (const [at, index] of [...open.keys()].entries()) if (closed[at]) open.delete(index);
+      turnMs = performance.now();
     }
+    this.close();
   }
 
   close(): void {
     this.#descriptors.stop();
     for (const server of this.#servers) server.close();
+  }
+
+  async #closeIn({ isQuiet, isShort, isLate }: Turn, index: number): Promise<boolean> {
+    const server = this.#servers[index]!;
+    // systemd goes on listening on its own, and what is queued there waits for whoever comes next.
+    if (canCloseEmpty(server) && !this.#listeners[index]!.isKept) {
+      if (!isQuiet && !isLate) return false;
+      return closeIfQueueIsEmpty(server, isLate ? 0 : BACKLOG);
+    }
+    if (!isQuiet || !isShort) return false;
+    server.close();
+    return true;
   }
 
   #listen(server: Server, index: number): Promise<void> {

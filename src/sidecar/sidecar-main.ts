@@ -210,8 +210,7 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
   }
 
   async #finishDrain(): Promise<void> {
-    await this.#listeners.acceptQueued();
-    this.#listeners.close();
+    await this.#listeners.closeWhenAccepted();
     await this.#closeAll(UNUSED_MS, false);
   }
 
@@ -229,7 +228,13 @@ class Sidecar implements RunningSidecar, ControlLinkListener {
     const { dataDirectory, adminSocketPath, listeners, logger, heartbeatIntervalMs } = this.#options;
     return new WorkerSet({
       // Without their sockets, which no message to a thread can carry.
-      listeners: listeners.map(({ name, isUnix, tls, proxyProtocol }) => ({ name, isUnix, tls, proxyProtocol })),
+      listeners: listeners.map(({ name, isUnix, isKept, tls, proxyProtocol }) => ({
+        name,
+        isUnix,
+        isKept,
+        tls,
+        proxyProtocol,
+      })),
       certificates: () => this.#certificates.current,
       logger,
       heartbeatIntervalMs: heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,

@@ -44,6 +44,13 @@ for (const mode of MODES) {
       assert.ok(use !== undefined && 'city' in (use.input as object));
     });
 
+    it('streams the use of a tool', async () => {
+      const message = await client.messages.stream({ model: 'claude', ...HELLO, tools: [WEATHER_TOOL] }).finalMessage();
+      assert.equal(message.stop_reason, 'tool_use');
+      const use = message.content.find((block) => block.type === 'tool_use');
+      assert.ok(use !== undefined && 'city' in (use.input as object));
+    });
+
     it('counts tokens', async () => {
       const count = await client.messages.countTokens({ model: 'claude', messages: HELLO.messages });
       assert.ok(count.input_tokens > 0);
@@ -51,6 +58,11 @@ for (const mode of MODES) {
 
     it('gets errors in its own envelope, typed', async () => {
       await assert.rejects(client.messages.create({ model: 'claude-limited', ...HELLO }), Anthropic.RateLimitError);
+      await assert.rejects(client.messages.create({ model: 'claude-broken', ...HELLO }), Anthropic.InternalServerError);
+      await assert.rejects(
+        client.messages.create({ model: 'claude-refused', ...HELLO }),
+        Anthropic.AuthenticationError,
+      );
       await assert.rejects(client.messages.create({ model: 'nowhere', ...HELLO }), Anthropic.BadRequestError);
       await assert.rejects(client.messages.create({ model: 'chat', ...HELLO }), (error) => {
         assert.ok(error instanceof Anthropic.BadRequestError);
@@ -63,6 +75,37 @@ for (const mode of MODES) {
         assert.equal((error.error as { type?: string }).type, 'error');
         return true;
       });
+    });
+
+    it("retries itself when told to, on top of the gateway's own retry", async () => {
+      const before = setup.mock.requestCount();
+      const retrying = client.withOptions({ maxRetries: 1 });
+      await assert.rejects(retrying.messages.create({ model: 'claude-broken', ...HELLO }));
+      assert.equal(setup.mock.requestCount() - before, 4);
+    });
+
+    it('aborts in the middle: the provider is let go and the event says so', async () => {
+      const stream = await client.messages.create({ model: 'claude-slow-stream', ...HELLO, stream: true });
+      let seen = 0;
+      for await (const event of stream) {
+        if (event.type === 'content_block_delta') seen += 1;
+        if (seen === 5) break;
+      }
+      const event = await eventually(() =>
+        setup.gateway.journal().find((entry) => entry.model === 'claude-slow-stream'),
+      );
+      assert.equal(event.aborted, 'client_gone');
+      assert.equal(event.status, 200);
+    });
+
+    it('gives up waiting: the provider is let go', async () => {
+      const impatient = client.withOptions({ timeout: 300 });
+      await assert.rejects(
+        impatient.messages.create({ model: 'claude-slow', ...HELLO }),
+        Anthropic.APIConnectionTimeoutError,
+      );
+      const event = await eventually(() => setup.gateway.journal().find((entry) => entry.model === 'claude-slow'));
+      assert.equal(event.aborted, 'client_gone');
     });
   });
 }

@@ -146,4 +146,39 @@ describe('slipstream check', () => {
     assert.equal(exitCode, 1);
     assert.match(lines.join('\n'), /cannot read \/nowhere\/c\.yaml \(ENOENT\)/);
   });
+
+  it('names variables of the environment that do nothing here', () => {
+    const warningsWith = (env: Readonly<Record<string, string>>): readonly string[] =>
+      compileYaml(MODEL + GENERAL, { env }).warnings;
+    assert.deepEqual(warningsWith({ STORE_MODEL_IN_DB: 'False', LITELLM_SALT_KEY: '' }), []);
+    assert.deepEqual(warningsWith({ STORE_MODEL_IN_DB: 'True', LITELLM_SALT_KEY: 'sk-salt' }), [
+      'STORE_MODEL_IN_DB: unsupported: models come from the file only in this version',
+      'LITELLM_SALT_KEY: ignored: no provider credentials are stored in this version',
+    ]);
+    const { lines } = check(`${MODEL}${GENERAL}environment_variables: {STORE_MODEL_IN_DB: yes}`, true);
+    assert.match(lines.join('\n'), /Warnings:\n  STORE_MODEL_IN_DB: unsupported: /);
+    assert.match(lines.at(-1) ?? '', /1 thing in it would not be honoured/);
+  });
+
+  it('of a file that it cannot read it says only that', () => {
+    for (const text of ['model_list: [', '- a list']) {
+      const { lines } = check(text);
+      assert.equal(lines.at(-1), 'It would not start: 1 error.', text);
+    }
+    assert.match(check('model_list: []').lines.join('\n'), /no master key is set/);
+  });
+
+  it('says once what is wrong with a value that several settings take', () => {
+    const { lines } = check(`${MODEL}${GENERAL}slipstream: {timeouts: {request: -1}}`);
+    assert.equal(lines.filter((line) => line.includes('slipstream.timeouts.request: must be')).length, 1);
+  });
+
+  it('shows what a number means that YAML reads in its own way', () => {
+    const settings = 'litellm_settings: {request_timeout: 0600}\nslipstream: {timeouts: {connect: 1:30, drain: 12}}';
+    const { lines } = check(`${MODEL}${GENERAL}${settings}`);
+    const shown = (path: string): string => lines.find((line) => line.trim().startsWith(`${path} `)) ?? '';
+    assert.match(shown('timeouts.request'), / 0600 \(384\) /);
+    assert.match(shown('timeouts.connect'), / 1:30 \(90\) /);
+    assert.match(shown('timeouts.drain'), / 12 /);
+  });
 });

@@ -118,6 +118,18 @@ describe('fallbacks', () => {
     assert.match(warnings.join(), /router_settings\.fallbacks\.a: no model is called nobody/);
   });
 
+  it('of another protocol are named: they would need a translation', () => {
+    const models = ['{model_name: gpt, litellm_params: {model: openai/g, api_key: k}}'];
+    models.push('{model_name: claude, litellm_params: {model: anthropic/c, api_key: k}}');
+    const fallbacks = (table: string): readonly string[] =>
+      compileYaml(
+        `${GENERAL}model_list: [${models.join()}]\nrouter_settings: {model_group_alias: {best: claude}, fallbacks: ${table}}`,
+      ).warnings;
+    assert.match(fallbacks('[{gpt: [best]}]').join(), /fallbacks\.gpt: claude speaks the anthropic protocol and gpt/);
+    assert.match(fallbacks('[{best: [gpt]}]').join(), /fallbacks\.best: gpt speaks the openai protocol and claude/);
+    assert.deepEqual(fallbacks('[{gpt: [gpt]}, {"*": [claude]}]'), []);
+  });
+
   it('of another shape are an error', () => {
     assert.match(compile('router_settings: {fallbacks: a}').errors.join(), /must be a list/);
     assert.match(compile('router_settings: {fallbacks: [a]}').errors.join(), /must be a map of a group/);

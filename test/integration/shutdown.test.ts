@@ -78,19 +78,13 @@ for (const mode of MODES) {
     it('a client that goes on to the end loses none of the requests that were accepted', async (t) => {
       const gateway = await startGateway({ mode, config: config(mock.url) });
       t.after(() => gateway.process.kill('SIGKILL'));
-      const load = startLoad(gateway.port, 8, 'm');
-      await eventually(() => load.outcomes.length > 50, 'the load runs');
+      const load = startLoad(gateway.port, 32, 'm');
+      await eventually(() => load.outcomes.length > 100, 'the load runs');
       const { code, events } = await terminate(gateway);
       await load.stop();
       assert.equal(code, 0);
       const failures = load.outcomes.filter(({ status, failure }) => status !== 200 && failure !== 'connect');
-      // A connection that comes in the very moment in which the socket is closed is reset by the kernel. Nothing else may
-      // fail, and shutdown_delay is there to avoid that.
-      assert.deepEqual(
-        failures.filter(({ failure }) => failure !== 'closed after 0 bytes (ECONNRESET)'),
-        [],
-      );
-      assert.ok(failures.length <= 3, JSON.stringify(failures));
+      assert.deepEqual(failures, []);
       const recorded = new Set(events.map(({ id }) => id));
       for (const { id } of load.outcomes) assert.ok(id === null || recorded.has(id), `${id} is in the journal`);
       await gateway.stop();
@@ -120,12 +114,18 @@ for (const mode of MODES) {
       const text = readFileSync(gateway.configPath, 'utf8');
       const asking = async (model: string): Promise<number> =>
         (await ask(gateway.port, { key: TEST_KEY, body: `{"model":"${model}","messages":[]}` })).status;
-      assert.equal(await asking('added'), 400);
-      writeFileSync(gateway.configPath, text.replace('model_name: endless', 'model_name: added'));
-      gateway.process.kill('SIGHUP');
-      const from = performance.now();
-      while ((await asking('endless')) !== 400) assert.ok(performance.now() - from < 10_000, 'it never took effect');
-      assert.ok(performance.now() - from < 3_000); // a second, and room for a busy machine
+      const tookMs: number[] = [];
+      for (const name of ['added', 'another', 'third']) {
+        assert.equal(await asking(name), 400);
+        writeFileSync(gateway.configPath, text.replace('model_name: endless', `model_name: ${name}`));
+        gateway.process.kill('SIGHUP');
+        const from = performance.now();
+        while ((await asking('endless')) !== 400 || (await asking(name)) === 400)
+          assert.ok(performance.now() - from < 20_000, 'it never took effect');
+        tookMs.push(performance.now() - from);
+      }
+      // What the machine is busy with may delay one of them; a wait of our own would delay all.
+      assert.ok(Math.min(...tookMs) < 1_000, `a reload takes ${tookMs.map(Math.round).join(', ')} ms`);
       writeFileSync(gateway.configPath, 'model_list: [');
       gateway.process.kill('SIGHUP');
       await eventually(() => /stays in force/.test(gateway.output()), 'it says so');

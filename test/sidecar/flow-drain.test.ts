@@ -126,7 +126,7 @@ describe('drain', { concurrency: true }, () => {
 
       it('shutdown_delay: not ready, every answer closes, new connections are served', async () => {
         const script: UpstreamScript = (_request, reply) => reply.write(jsonReply('{}'));
-        await withDrain(script, { threads, timeouts: { shutdownDelayMs: 500, drainMs: 20_000 } }, async (gateway) => {
+        await withDrain(script, { threads, timeouts: { shutdownDelayMs: 4_000, drainMs: 20_000 } }, async (gateway) => {
           const kept = chatClient(gateway.port, 'gpt');
           assert.equal((await kept.reply()).header('connection'), null);
           const stopped = gateway.stop();

@@ -170,6 +170,7 @@ export function snapshotOf(deployments: readonly DeploymentSpec[], parts: Snapsh
 export const LOOPBACK: SidecarListener = {
   name: 'loopback',
   isUnix: false,
+  isKept: false,
   tls: null,
   proxyProtocol: false,
   source: { host: '127.0.0.1', port: 0 },

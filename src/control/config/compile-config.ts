@@ -22,6 +22,7 @@ import { modelEntrySchema } from './litellm-schema.ts';
 import { hashKey, masterKeyFault } from './master-key.ts';
 import { openPrices } from './open-prices.ts';
 import { PemFiles } from './pem-files.ts';
+import { reportEnvironment } from './report-environment.ts';
 import { reportIssues } from './report-issues.ts';
 import { type FlagValues, type ResolvedSetting, type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
 import type { Settings } from './settings-schema.ts';
@@ -63,11 +64,14 @@ export function compileConfig(
   nowMs: number,
   findings: Findings,
 ): CompiledConfig {
+  // Of a file that could not be read there is nothing to say but that.
+  const isRead = findings.errors.length === 0;
   const keyReports = reportKeys(source.root);
   warnUnhonoured(keyReports, findings);
+  reportEnvironment(source.environment, findings);
   checkSections(source, findings);
   const settings = resolveSettings(source, flags, findings);
-  const masterKey = checkMasterKey(settings.values, findings);
+  const masterKey = checkMasterKey(settings.values, isRead, findings);
   const context: CompileContext = {
     source,
     settings: settings.values,
@@ -137,10 +141,13 @@ function compileNames(
   const names = compileGroups(deployments, context);
   const aliases = compileAliases(names, context);
   const ids = new Set(deployments.map((deployment) => deployment.id));
+  const families = new Map(
+    deployments.flatMap(({ id, groupName, family }) => [[groupName, family] as const, [id, family] as const]),
+  );
   return {
     ...names,
     aliases,
-    ...compileFallbacks({ ...names, ids }, aliases, context),
+    ...compileFallbacks({ ...names, ids, families }, aliases, context),
     groupRetryPolicies: compileGroupRetryPolicies(context),
   };
 }
@@ -152,7 +159,7 @@ function checkSections(source: ConfigSource, findings: Findings): void {
   }
 }
 
-function checkMasterKey(settings: Settings, findings: Findings): string | null {
+function checkMasterKey(settings: Settings, isRead: boolean, findings: Findings): string | null {
   const fault = masterKeyFault(settings.master_key);
   if (fault === null) return settings.master_key;
   if (settings.dangerously_permit_weak_or_unset_master_key) {
@@ -161,7 +168,7 @@ function checkMasterKey(settings: Settings, findings: Findings): string | null {
       '',
       `${fault}: permitted by dangerously_permit_weak_or_unset_master_key, never do this in public`,
     );
-  } else {
+  } else if (settings.master_key !== null || isRead) {
     const remedy = 'set general_settings.master_key or LITELLM_MASTER_KEY to a random text of at least 16 characters';
     findings.error(null, '', `${fault}: ${remedy}`);
   }

@@ -1,12 +1,17 @@
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { CompileContext } from './compile-deployment.ts';
 import { groupOf, isServed, type Names, routerNode, setOwn } from './compile-routing.ts';
+import type { WireFamily } from '../../domain/endpoints.ts';
 import { type ConfigNode, entriesOf, formatPath, isNull, itemsOf } from './config-node.ts';
 
 export type FallbackField = 'fallbacks' | 'defaultFallbacks' | 'contextWindowFallbacks' | 'contentPolicyFallbacks';
 
 /** What may be named as a fallback: a group, an alias, or one deployment by its id. */
-type Targets = Names & { readonly ids: ReadonlySet<string> };
+type Targets = Names & {
+  readonly ids: ReadonlySet<string>;
+  /** What groups and deployments speak, by name and id. */
+  readonly families: ReadonlyMap<string, WireFamily>;
+};
 
 /** Group → targets, and what `*` stands for. */
 interface FallbackTable {
@@ -56,7 +61,7 @@ class FallbackReader {
     for (const item of node.kind === 'map' ? [node] : itemsOf(node)) {
       if (item.kind !== 'map') findings.error(item.position, where, 'must be a map of a group to groups');
       for (const [group, entry] of entriesOf(item)) {
-        const targets = this.#targetsOf(entry.node, formatPath([...path, group]));
+        const targets = this.#targetsOf(entry.node, formatPath([...path, group]), groupOf(group, this.#aliases));
         if (group === '*') anyGroup.push(...targets);
         else setOwn(groups, groupOf(group, this.#aliases), targets);
       }
@@ -77,16 +82,27 @@ class FallbackReader {
     return Object.keys(table.groups).length === 0 ? null : table.groups;
   }
 
-  #targetsOf(node: ConfigNode, path: string): string[] {
+  /** @param from the group that falls back, or `*`. */
+  #targetsOf(node: ConfigNode, path: string, from = '*'): string[] {
     const targets: string[] = [];
     for (const target of node.kind === 'list' ? node.items : [node]) {
       if (target.kind !== 'scalar') {
         this.#context.findings.error(target.position, path, 'must be the name of a group');
       } else if (!isNull(target) && this.#isKnown(target.text, target, path)) {
-        targets.push(groupOf(target.text, this.#aliases));
+        const group = groupOf(target.text, this.#aliases);
+        this.#warnOfProtocol(from, group, target, path);
+        targets.push(group);
       }
     }
     return targets;
+  }
+
+  #warnOfProtocol(from: string, to: string, node: ConfigNode, path: string): void {
+    const { families } = this.#targets;
+    const [spoken, wanted] = [families.get(to), families.get(from)];
+    if (spoken === undefined || wanted === undefined || spoken === wanted) return;
+    const why = `${to} speaks the ${spoken} protocol and ${from} the ${wanted} one`;
+    this.#context.findings.warn(node.position, path, `${why}: no request falls back to it, for want of a translation`);
   }
 
   #isKnown(name: string, node: ConfigNode, path: string): boolean {

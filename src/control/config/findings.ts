@@ -21,13 +21,22 @@ export interface Finding {
 /** Gathers what is wrong or worth saying while a configuration is read, in the order found. */
 export class Findings {
   readonly #list: Finding[] = [];
+  readonly #said = new Set<string>();
 
   error(position: Position | null, path: string, message: string): void {
-    this.#list.push({ severity: 'error', kind: 'other', position, path, message });
+    this.#add({ severity: 'error', kind: 'other', position, path, message });
   }
 
   warn(position: Position | null, path: string, message: string, kind: WarningKind = 'other'): void {
-    this.#list.push({ severity: 'warning', kind, position, path, message });
+    this.#add({ severity: 'warning', kind, position, path, message });
+  }
+
+  /** Once: several settings may take the same value of the file, each with the same fault. */
+  #add(finding: Finding): void {
+    const text = `${finding.severity} ${formatFinding(finding)}`;
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.#list.push(finding);
   }
 
   get all(): readonly Finding[] {

@@ -3,6 +3,7 @@ import type { ConfigSource } from './config-source.ts';
 import type { Findings, Position } from './findings.ts';
 import { type SettingLeaf, settingLeaves } from './setting-registry.ts';
 import { LIST_SECTIONS, type Settings, slipstreamSchema } from './settings-schema.ts';
+import { resolvePlainScalar } from './yaml-scalars.ts';
 
 /** Where a setting got its value. */
 export interface SettingOrigin {
@@ -15,7 +16,7 @@ export interface SettingOrigin {
 export interface ResolvedSetting {
   readonly path: string;
   readonly origin: SettingOrigin;
-  /** As written, for `slipstream check`; null when it has no value, or the value is secret. */
+  /** As written, and what a number means where that is not plain; for `slipstream check`. Null: no value, or a secret. */
   readonly shown: string | null;
   readonly isSecret: boolean;
 }
@@ -58,9 +59,20 @@ export function resolveSettings(source: ConfigSource, flags: FlagValues, finding
     const isSecret = leaf.meta.isSecret === true;
     // What is wrong is not shown either: it may be a secret that slipped into the wrong line.
     const isShown = parsed.success && !isSecret && typeof candidate.input === 'string';
-    list.push({ path, origin: candidate.origin, shown: isShown ? candidate.input : null, isSecret });
+    list.push({
+      path,
+      origin: candidate.origin,
+      shown: isShown ? shownText(candidate.input, parsed.data) : null,
+      isSecret,
+    });
   }
   return { values: values as unknown as Settings, list };
+}
+
+/** A number with what it is where YAML reads it differently from people: 0600 is octal, 1:30 is ninety. */
+function shownText(text: string, data: unknown): string {
+  const value = typeof data === 'number' ? resolvePlainScalar(text) : null;
+  return typeof value === 'number' && value !== Number(text) ? `${text} (${value})` : text;
 }
 
 function findCandidate(leaf: SettingLeaf, source: ConfigSource, flags: FlagValues): Candidate {
