@@ -6,7 +6,9 @@ import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
-import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
+
+/** Of a process that is not ready yet: it loads its modules, and that takes long on a machine that is overloaded. */
+const START_BEATS = 60;
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
@@ -92,9 +94,6 @@ export class SupervisedChild {
       env: childEnvironment(env),
       stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],
     });
-    // At once, so that loading its modules gives way too. Threads that it has made by now and that are missed here it
-    // finds itself (control-child.ts).
-    if (name === 'control' && child.pid !== undefined) runProcessBelowTraffic(child.pid);
     this.#process = child;
     this.#unsent = [];
     this.#watch(child);
@@ -139,10 +138,10 @@ export class SupervisedChild {
 
   #watch(child: ChildProcess): void {
     const startedAtMs = performance.now();
-    const monitor = new HeartbeatMonitor(startedAtMs);
+    let monitor = new HeartbeatMonitor(startedAtMs, HEARTBEAT_INTERVAL_MS, START_BEATS);
     const watch = setInterval(() => {
       if (!monitor.tick(performance.now())) return;
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for ${monitor.missed} s; it is killed`, {
         pid: child.pid,
       });
       child.kill('SIGKILL');
@@ -156,6 +155,7 @@ export class SupervisedChild {
       this.#onExit(code, signal, performance.now() - startedAtMs);
     };
     child.on('message', (message: FromChild) => {
+      if (message.type === 'ready') monitor = new HeartbeatMonitor(performance.now());
       monitor.beat();
       this.#onMessage(message);
     });
