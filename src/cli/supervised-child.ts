@@ -141,9 +141,12 @@ export class SupervisedChild {
     let monitor = new HeartbeatMonitor(startedAtMs, HEARTBEAT_INTERVAL_MS, START_BEATS);
     const watch = setInterval(() => {
       if (!monitor.tick(performance.now())) return;
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for ${monitor.missed} s; it is killed`, {
-        pid: child.pid,
-      });
+      this.#spec.logger.error(
+        `the ${this.#spec.name} process hangs: no heartbeat for ${monitor.missed} s; it is killed`,
+        {
+          pid: child.pid,
+        },
+      );
       child.kill('SIGKILL');
     }, HEARTBEAT_INTERVAL_MS);
     let isGone = false;

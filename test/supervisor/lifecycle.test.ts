@@ -84,11 +84,19 @@ for (const mode of [[], ['--no-sidecar']]) {
       assert.ok(await isPortFree(portOf(url)));
     });
 
-    it('SIGTERM: not ready any more, still served for shutdown_delay, then the port is closed', async (t) => {
-      const { gateway, url } = await start(t, mode, 'slipstream: { timeouts: { shutdown_delay: 1.5 } }\n');
+    it('SIGHUP reads the configuration again, a bad one leaves the old one in force; SIGTERM: not ready any more, still served for shutdown_delay, then the port is closed', async (t) => {
+      const { gateway, url, config } = await start(t, mode, 'slipstream: { timeouts: { shutdown_delay: 1.5 } }\n');
+      const text = readFileSync(config, 'utf8');
+      writeFileSync(config, text.replace('model_name: m', 'model_name: renamed'));
+      gateway.child.kill('SIGHUP');
+      await gateway.until(async () => (await chat(url, { model: 'renamed' })).status === 200, 'the new name works');
+      writeFileSync(config, 'model_list: [');
+      gateway.child.kill('SIGHUP');
+      await gateway.says(/the old one stays in force/);
+      assert.equal((await chat(url, { model: 'renamed' })).status, 200);
       gateway.child.kill('SIGTERM');
       await gateway.until(async () => (await fetch(`${url}/health/readiness`)).status === 503, 'readiness is 503');
-      assert.equal((await chat(url)).status, 200);
+      assert.equal((await chat(url, { model: 'renamed' })).status, 200);
       assert.equal((await gateway.exited).code, 0);
       assert.ok(await isPortFree(portOf(url)));
     });
@@ -106,45 +114,58 @@ for (const mode of [[], ['--no-sidecar']]) {
         assert.ok(code === 0 || signal === 'SIGTERM', `exit code ${code}: ${gateway.stderr}`);
       }
     });
-
-    it('SIGHUP reads the configuration again; a bad one leaves the old one in force', async (t) => {
-      const { gateway, url, config } = await start(t, mode);
-      const text = readFileSync(config, 'utf8');
-      writeFileSync(config, text.replace('model_name: m', 'model_name: renamed'));
-      gateway.child.kill('SIGHUP');
-      await gateway.until(async () => (await chat(url, { model: 'renamed' })).status === 200, 'the new name works');
-      writeFileSync(config, 'model_list: [');
-      gateway.child.kill('SIGHUP');
-      await gateway.says(/the old one stays in force/);
-      assert.equal((await chat(url, { model: 'renamed' })).status, 200);
-      assert.equal(await gateway.stop(), 0);
-    });
   });
 }
 
 describe('faults', { concurrency: 2 }, () => {
-  it('a killed sidecar is replaced; nobody is refused in the meantime', async (t) => {
+  it('a sidecar that hangs', async (t) => {
     const { gateway, url } = await start(t);
-    for (let round = 0; round < 3; round++) {
+    await t.test('is killed and replaced', async () => {
       const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
-      process.kill(sidecar, 'SIGKILL');
-      await eventually(() => !isRunning(sidecar), 'it is dead');
-      // Connects to a socket that nobody accepts from, and waits.
-      const answers = await Promise.all(Array.from({ length: 8 }, () => chat(url)));
-      for (const answer of answers) assert.equal(answer.status, 200);
+      process.kill(sidecar, 'SIGSTOP');
+      // Longer than the ten heartbeats it takes; the request waits in the queue of the socket all the while.
+      const answer = await chat(url, { signal: AbortSignal.timeout(25_000) });
+      assert.equal(answer.status, 200);
+      assert.match(gateway.stderr, /the sidecar process hangs/);
       assert.notEqual(gateway.childNamed('sidecar'), sidecar);
-    }
-    assert.match(gateway.stderr, /the sidecar process ended; it is started again/);
-    assert.equal(await gateway.stop(), 0);
+    });
+    await t.test('while it should stop, does not keep the service from ending', async () => {
+      const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
+      process.kill(sidecar, 'SIGSTOP');
+      assert.equal(await gateway.stop(), 0);
+      assert.equal(isRunning(sidecar), false);
+    });
   });
 
-  it('a killed control plane is replaced; requests go on without it', async (t) => {
+  it('a child: signals, death', async (t) => {
     const { gateway, url } = await start(t);
-    const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
-    process.kill(control, 'SIGKILL');
-    for (let i = 0; i < 5; i++) assert.equal((await chat(url)).status, 200);
-    const next = await gateway.until(() => gateway.childNamed('control'), 'there is another one');
-    assert.notEqual(next, control);
+    await t.test('signals to a child itself change nothing', async () => {
+      const before = gateway.childPids();
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        for (const pid of before) process.kill(pid, signal);
+      await sleep(100);
+      assert.equal((await chat(url)).status, 200);
+      assert.deepEqual(gateway.childPids(), before);
+    });
+    await t.test('a killed sidecar is replaced; nobody is refused in the meantime', async () => {
+      for (let round = 0; round < 3; round++) {
+        const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
+        process.kill(sidecar, 'SIGKILL');
+        await eventually(() => !isRunning(sidecar), 'it is dead');
+        // Connects to a socket that nobody accepts from, and waits.
+        const answers = await Promise.all(Array.from({ length: 8 }, () => chat(url)));
+        for (const answer of answers) assert.equal(answer.status, 200);
+        assert.notEqual(gateway.childNamed('sidecar'), sidecar);
+      }
+      assert.match(gateway.stderr, /the sidecar process ended; it is started again/);
+    });
+    await t.test('a killed control plane is replaced; requests go on without it', async () => {
+      const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
+      process.kill(control, 'SIGKILL');
+      for (let i = 0; i < 5; i++) assert.equal((await chat(url)).status, 200);
+      const next = await gateway.until(() => gateway.childNamed('control'), 'there is another one');
+      assert.notEqual(next, control);
+    });
     assert.equal(await gateway.stop(), 0);
   });
 
@@ -183,28 +204,6 @@ describe('faults', { concurrency: 2 }, () => {
     assert.ok(await isPortFree(portOf(url)));
   });
 
-  it('signals to a child itself change nothing', async (t) => {
-    const { gateway, url } = await start(t);
-    const before = gateway.childPids();
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) for (const pid of before) process.kill(pid, signal);
-    await sleep(100);
-    assert.equal((await chat(url)).status, 200);
-    assert.deepEqual(gateway.childPids(), before);
-    assert.equal(await gateway.stop(), 0);
-  });
-
-  it('a sidecar that hangs is killed and replaced', async (t) => {
-    const { gateway, url } = await start(t);
-    const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
-    process.kill(sidecar, 'SIGSTOP');
-    // Longer than the ten heartbeats it takes; the request waits in the queue of the socket all the while.
-    const answer = await chat(url, { signal: AbortSignal.timeout(25_000) });
-    assert.equal(answer.status, 200);
-    assert.match(gateway.stderr, /the sidecar process hangs/);
-    assert.notEqual(gateway.childNamed('sidecar'), sidecar);
-    assert.equal(await gateway.stop(), 0);
-  });
-
   it('a control plane that takes long to start is not put behind others, and not taken for one that hangs', async (t) => {
     const directory = makeDirectory(t);
     const files = ['--config', writeConfig(directory, mock.url), '--data-dir', join(directory, 'data')];
@@ -218,13 +217,5 @@ describe('faults', { concurrency: 2 }, () => {
     assert.equal((await chat(await gateway.ready())).status, 200);
     assert.equal(gateway.childNamed('control'), control);
     assert.equal(await gateway.stop(), 0);
-  });
-
-  it('a sidecar that hangs while it should stop does not keep the service from ending', async (t) => {
-    const { gateway } = await start(t);
-    const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
-    process.kill(sidecar, 'SIGSTOP');
-    assert.equal(await gateway.stop(), 0);
-    assert.equal(isRunning(sidecar), false);
   });
 });
