@@ -80,6 +80,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
+/** The database is opened beside everything else: a gateway that serves may not have it yet. */
+export async function storeIsOpen(gateway: Gateway): Promise<void> {
+  for (let waitedMs = 0; !gateway.output().includes('"message":"store open"'); waitedMs += 20) {
+    if (waitedMs >= PATIENCE_MS) throw new Error(`the store is not open:\n${gateway.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function waitForUrl(output: () => string): Promise<string> {
   for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 20) {
     const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output());
