@@ -1,5 +1,7 @@
 // Everything that must hold without running the program: types, lint, format, unused exports, generated documents.
 // All steps run, so that one look shows all that is wrong. A checker that looked at no file has not passed.
+//   npm run check                  everything
+//   npm run check -- types lint    only these steps
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { toolCommand } from './tool-command.ts';
@@ -25,7 +27,17 @@ if (existsSync('scripts/generate-docs.ts')) {
   steps.push({ name: 'generated documents', command: [process.execPath, 'scripts/generate-docs.ts', '--check'] });
 }
 
-const failed = steps.filter((step) => !passes(step)).map(({ name }) => name);
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !steps.some((step) => step.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `check: there is no step ${unknown.join(', ')}; there are ${steps.map(({ name }) => name).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+const chosen = wanted.length === 0 ? steps : steps.filter(({ name }) => wanted.includes(name));
+
+const failed = chosen.filter((step) => !passes(step)).map(({ name }) => name);
 if (failed.length > 0) process.stdout.write(`check: failed: ${failed.join(', ')}\n`);
 process.exitCode = failed.length > 0 ? 1 : 0;
 

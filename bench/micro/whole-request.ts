@@ -116,7 +116,7 @@ function startWorker() {
       shareResponse: () => undefined,
       connectionsChanged: () => undefined,
     },
-    listeners: [{ name: 'memory', isUnix: false, tls: null, proxyProtocol: false }],
+    listeners: [{ name: 'memory', isUnix: false, isKept: false, tls: null, proxyProtocol: false }],
     logger: createLogger({ level: 'info', format: 'json', name: 'micro' }),
     registry: new MetricsRegistry({ publish: () => undefined }),
     adminSocketPath: join(directory, 'admin.sock'),

@@ -8,7 +8,6 @@ import { SupervisorLink } from './supervisor-link.ts';
 
 /** `slipstream control --child`: the control plane's process. Ends itself. */
 export function controlChild(): void {
-  runProcessBelowTraffic(process.pid);
   let starting: Promise<RunningControlPlane> | null = null;
   const stop = async (): Promise<void> => {
     if (starting === null) process.exit(0);
@@ -52,6 +51,9 @@ async function start(options: ControlChildOptions, link: SupervisorLink): Promis
       if (settings !== null) link.send({ type: 'settings', settings });
     }
     const running = await startControlPlane(rest, logger);
+    // Not before: as long as it starts, there may be nothing that it could give way to, and beside busy neighbours a start
+    // below normal would never end.
+    runProcessBelowTraffic(process.pid);
     link.send({ type: 'ready', demoKey: running.demoKey });
     return running;
   } catch (error) {

@@ -7,7 +7,9 @@ import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
-import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
+
+/** Of a process that is not ready yet: it loads its modules, and that takes long on a machine that is overloaded. */
+const START_BEATS = 60;
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
@@ -93,9 +95,6 @@ export class SupervisedChild {
       env: childEnvironment(env),
       stdio: ['ignore', 'inherit', 'inherit', ...this.#spec.listenFds().map((fd) => fd ?? 'ignore'), 'ipc'],
     });
-    // At once, so that loading its modules gives way too. Threads that it has made by now and that are missed here it
-    // finds itself (control-child.ts).
-    if (name === 'control' && child.pid !== undefined) runProcessBelowTraffic(child.pid);
     this.#process = child;
     this.#unsent = [];
     this.#watch(child);
@@ -140,13 +139,14 @@ export class SupervisedChild {
 
   #watch(child: ChildProcess): void {
     const startedAtMs = performance.now();
-    const monitor = new HeartbeatMonitor(startedAtMs);
+    let monitor = new HeartbeatMonitor(startedAtMs, HEARTBEAT_INTERVAL_MS, START_BEATS);
     const cpuWait = new CpuWait(child.pid ?? 0, startedAtMs);
     const watch = setInterval(() => {
       const nowMs = performance.now();
       if (!monitor.tick(nowMs, cpuWait.shareNotWaiting(nowMs))) return;
       clearInterval(watch); // the kernel may take its time
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: ten heartbeats are missing; it is killed`, {
+      const missed = Math.floor(monitor.missed);
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: ${missed} heartbeats are missing; it is killed`, {
         pid: child.pid,
       });
       child.kill('SIGKILL');
@@ -160,6 +160,7 @@ export class SupervisedChild {
       this.#onExit(code, signal, performance.now() - startedAtMs);
     };
     child.on('message', (message: FromChild) => {
+      if (message.type === 'ready') monitor = new HeartbeatMonitor(performance.now());
       monitor.beat();
       this.#onMessage(message);
     });

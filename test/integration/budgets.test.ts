@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childNamed } from '../support/child-processes.ts';
-import { MODES, startGateway, type Gateway, type Mode } from '../support/gateway.ts';
+import { MODES, startGateway, type Gateway, type Mode, storeIsOpen } from '../support/gateway.ts';
 import { ask, eventually, RawClient, requestBytes } from '../support/raw-client.ts';
 import { jsonReply, ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { MASTER_KEY, TEST_KEY } from '../support/sidecar-harness.ts';
@@ -114,8 +114,7 @@ describe('a budget of 500 requests, 20 at the same time', () => {
     const status = async (): Promise<number> => (await new RawClient(gateway.port).send(REQUEST).reply()).status;
     assert.equal(await status(), 422);
     // As another gateway on the same database would: it takes back one request's cost.
-    const isOpen = (): boolean => gateway.output().includes('store open');
-    await eventually(isOpen, 'the store is open, so its tables are made', 20_000);
+    await storeIsOpen(gateway); // so its tables are made
     const database = new DatabaseSync(join(gateway.dataDirectory, 'slipstream.db'), { timeout: 5000 });
     const insert = 'insert into budget_spend (name, node, end_ms, spend_nano, updated_at_ms) values (?, ?, null, ?, ?)';
     database.prepare(insert).run('team:t::0-0', 'another-node', -20_000, Date.now());

@@ -47,10 +47,10 @@ describe('a deployment that fails', { concurrency: true }, () => {
   }
 
   it('a timeout counts; one that the client chose does not', async () => {
-    const parts = { failure: { cooldownMs: 60_000, allowedFails: 0 }, timeouts: { firstByteMs: 100 } };
+    const parts = { failure: { cooldownMs: 60_000, allowedFails: 0 }, timeouts: { firstByteMs: 400 } };
     await withWorld({ gpt: 'ab' }, parts, async (world) => {
       world.answers('a', hangs);
-      assert.equal((await world.run('gpt', { timeout: 0.15 })).reply.status, 408);
+      assert.equal((await world.run('gpt', { timeout: 0.6 })).reply.status, 408);
       assert.deepEqual(await runs(world, 2), ['ab', 'b']);
       assert.deepEqual(benches(world), ['a benched timeout']);
     });

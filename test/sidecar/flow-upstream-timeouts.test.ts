@@ -16,7 +16,7 @@ import { ask, eventually, RawClient } from '../support/raw-client.ts';
 import { deployment, snapshotOf, startSidecar, TEST_KEY, type SnapshotParts } from '../support/sidecar-harness.ts';
 import { jsonReply, ScriptedUpstream, sse, type UpstreamScript } from '../support/scripted-upstream.ts';
 
-const LIMIT_MS = 300;
+const LIMIT_MS = 600;
 const STREAM_HEAD =
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n';
 const NO_RETRIES: SnapshotParts = { settings: { numRetries: 0 } };
@@ -311,12 +311,14 @@ describe('what a provider may take its time for', { concurrency: true }, () => {
     };
     await one('upstreamIdleMs', script, async (gateway, upstream) => {
       const client = new RawClient(gateway.port);
-      for (let n = 0; n < 3; n += 1) {
+      let from = 0;
+      // More than the limit in all, with time for a machine that is busy.
+      for (let n = 0; n < 6; n += 1) {
         assert.equal((await client.send(chatBytes('gpt')).reply()).status, 200);
-        await sleep(LIMIT_MS / 2);
+        from = performance.now();
+        await sleep(LIMIT_MS / 4);
       }
       assert.equal(upstream.connectionCount, 1);
-      const from = performance.now() - LIMIT_MS / 2;
       await eventually(() => closedMs > 0, 'it is closed');
       assert.ok(closedMs - from >= LIMIT_MS - 50);
     });

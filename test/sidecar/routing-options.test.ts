@@ -120,10 +120,10 @@ describe('how long the provider may take', () => {
     one.script = never;
     two.script = never;
     for (const [body, headers] of [
-      [{ timeout: 0.05 }, []],
-      [{}, ['x-litellm-timeout: 0.05']],
-      [{ timeout: 0.05 }, ['x-litellm-timeout: 60']],
-      [{ stream: true, timeout: 0.05 }, []],
+      [{ timeout: 0.3 }, []],
+      [{}, ['x-litellm-timeout: 0.3']],
+      [{ timeout: 0.3 }, ['x-litellm-timeout: 60']],
+      [{ stream: true, timeout: 0.3 }, []],
     ] as const) {
       const before = one.requests.length + two.requests.length;
       const reply = await ask(body, ...headers);

@@ -141,15 +141,23 @@ describe('the event of a request', () => {
       '{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}}',
       '[DONE]',
     );
+    const hasBegun = Promise.withResolvers<void>();
     upstream.script = async (_request, answer) => {
       const bytes = Buffer.from(
         `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: ${Buffer.byteLength(events)}\r\n\r\n${events}`,
       );
       answer.write(bytes.subarray(0, bytes.indexOf('\n\n') + 2));
+      await hasBegun.promise;
       await new Promise((resolve) => setTimeout(resolve, 30));
       answer.write(bytes.subarray(bytes.indexOf('\n\n') + 2));
     };
-    const { reply, event } = await run({ body: '{"model":"gpt","stream":true}' });
+    const client = new RawClient(gateway.port);
+    client.send(requestBytes({ key: TEST_KEY, body: '{"model":"gpt","stream":true}' }));
+    await client.until((received) => received.includes('"content":"'));
+    hasBegun.resolve();
+    const reply = await client.reply();
+    const event = gateway.journal().at(-1)!;
+    assert.equal(event.id, reply.header('x-slipstream-call-id'));
     assert.equal(event.stream, true);
     assert.equal(event.responseBytes, reply.body.length);
     assert.deepEqual([event.usage?.inputTokens, event.usage?.outputTokens], [5, 6]);

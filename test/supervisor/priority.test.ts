@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { it } from 'node:test';
-import { childNamed } from '../support/child-processes.ts';
+import { childNamed, niceOf } from '../support/child-processes.ts';
 import { startGateway } from '../support/gateway.ts';
 import { MASTER_KEY } from '../support/sidecar-harness.ts';
-
-/** Of every thread of a process, each once. */
-function niceOf(pid: number): number[] {
-  const ofThread = (tid: string): number => {
-    const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
-    // The 19th field; the second is a name in brackets that may hold anything.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
-  };
-  return [...new Set(readdirSync(`/proc/${pid}/task`).map(ofThread))];
-}
 
 it('the control plane, with every thread of it, gives way to the sidecar', async (t) => {
   const gateway = await startGateway({

@@ -38,36 +38,72 @@ async function portOf(gateway: SlipstreamProcess): Promise<number> {
   return Number(new URL(await gateway.ready()).port);
 }
 
+interface Expected {
+  readonly port: 'yaml' | 'litellm' | 'ours' | 'flag';
+  readonly children: number;
+}
+
 describe('host and port: flag, SLIPSTREAM_*, PORT, configuration', { concurrency: 2 }, () => {
-  for (const mode of [[], ['--no-sidecar']]) {
-    const label = mode.length === 0 ? 'two processes' : 'one process';
-
-    it(`${label}: from the configuration`, async (t) => {
-      const port = await closedPort();
-      const gateway = start(t, { yaml: `slipstream: { host: 127.0.0.1, port: ${port} }\n`, args: mode });
-      assert.equal(await portOf(gateway), port);
-      assert.equal((await chat(`http://127.0.0.1:${port}`)).status, 200);
+  // Each row also decides, in another way, whether there are child processes: ports are to be the same in both modes.
+  const rows: readonly (readonly [name: string, sidecar: string | null, given: Given, expected: Expected])[] = [
+    ['the configuration; two processes by default', null, {}, { port: 'yaml', children: 2 }],
+    ['the configuration; slipstream.sidecar: off', 'off', {}, { port: 'yaml', children: 0 }],
+    [
+      'PORT beats it; SLIPSTREAM_SIDECAR=on beats sidecar: off',
+      'off',
+      { env: { PORT: 'litellm', SLIPSTREAM_SIDECAR: 'on' } },
+      { port: 'litellm', children: 2 },
+    ],
+    [
+      'PORT beats it; SLIPSTREAM_SIDECAR=off',
+      null,
+      { env: { PORT: 'litellm', SLIPSTREAM_SIDECAR: 'off' } },
+      { port: 'litellm', children: 0 },
+    ],
+    [
+      'SLIPSTREAM_PORT beats both; two processes',
+      null,
+      { env: { PORT: 'litellm', SLIPSTREAM_PORT: 'ours' } },
+      { port: 'ours', children: 2 },
+    ],
+    [
+      'SLIPSTREAM_PORT beats both; sidecar: off in an odd spelling',
+      'odd',
+      { env: { PORT: 'litellm', SLIPSTREAM_PORT: 'ours' } },
+      { port: 'ours', children: 0 },
+    ],
+    [
+      'the flag beats all; two processes',
+      null,
+      { env: { PORT: 'litellm', SLIPSTREAM_PORT: 'ours' }, args: ['--port', 'flag'] },
+      { port: 'flag', children: 2 },
+    ],
+    [
+      'the flag beats all; --no-sidecar beats SLIPSTREAM_SIDECAR=on',
+      null,
+      {
+        env: { PORT: 'litellm', SLIPSTREAM_PORT: 'ours', SLIPSTREAM_SIDECAR: 'on' },
+        args: ['--no-sidecar', '--port', 'flag'],
+      },
+      { port: 'flag', children: 0 },
+    ],
+  ];
+  for (const [name, sidecar, given, expected] of rows) {
+    it(name, async (t) => {
+      const ports = new Map<string, number>();
+      for (const source of ['yaml', 'litellm', 'ours', 'flag']) ports.set(source, await closedPort());
+      const portFor = (text: string): string => String(ports.get(text) ?? text);
+      const off = { off: ', sidecar: off', odd: ', "side\\u0063ar": "off"' }[sidecar ?? ''] ?? '';
+      const top = sidecar === 'odd' ? '"slip\\x73tream"' : 'slipstream';
+      const gateway = start(t, {
+        yaml: `${top}: { host: 127.0.0.1, port: ${ports.get('yaml')}${off} }\n`,
+        env: Object.fromEntries(Object.entries(given.env ?? {}).map(([key, value]) => [key, portFor(value)])),
+        args: given.args?.map(portFor) ?? [],
+      });
+      assert.equal(await portOf(gateway), ports.get(expected.port));
+      assert.equal(gateway.childPids().length, expected.children);
+      assert.equal((await chat(`http://127.0.0.1:${ports.get(expected.port)}`)).status, 200);
       assert.equal(await gateway.stop(), 0);
-    });
-
-    it(`${label}: each beats the one before`, async (t) => {
-      const [inYaml, litellm, ours, flag] = [
-        await closedPort(),
-        await closedPort(),
-        await closedPort(),
-        await closedPort(),
-      ];
-      const yaml = `slipstream: { host: 127.0.0.1, port: ${inYaml} }\n`;
-      const first = start(t, { yaml, env: { PORT: String(litellm) }, args: mode });
-      assert.equal(await portOf(first), litellm);
-      await first.stop();
-      const env = { PORT: String(litellm), SLIPSTREAM_PORT: String(ours) };
-      const second = start(t, { yaml, env, args: mode });
-      assert.equal(await portOf(second), ours);
-      await second.stop();
-      const third = start(t, { yaml, env, args: [...mode, '--port', String(flag)] });
-      assert.equal(await portOf(third), flag);
-      await third.stop();
     });
   }
 
@@ -97,30 +133,6 @@ describe('host and port: flag, SLIPSTREAM_*, PORT, configuration', { concurrency
   });
 });
 
-describe('number of processes', { concurrency: 2 }, () => {
-  const cases: readonly (readonly [label: string, given: Given, children: number])[] = [
-    ['by default', {}, 2],
-    ['slipstream.sidecar: off', { yaml: 'slipstream: { sidecar: off }\n' }, 0],
-    ['SLIPSTREAM_SIDECAR=off', { env: { SLIPSTREAM_SIDECAR: 'off' } }, 0],
-    [
-      'SLIPSTREAM_SIDECAR=on beats sidecar: off',
-      { yaml: 'slipstream: { sidecar: off }\n', env: { SLIPSTREAM_SIDECAR: 'on' } },
-      2,
-    ],
-    ['--no-sidecar beats SLIPSTREAM_SIDECAR=on', { env: { SLIPSTREAM_SIDECAR: 'on' }, args: ['--no-sidecar'] }, 0],
-    ['sidecar: off in an odd spelling', { yaml: '"slip\\x73tream": { "side\\u0063ar": "off" }\n' }, 0],
-  ];
-  for (const [label, given, children] of cases) {
-    it(`${label}: ${children} children`, async (t) => {
-      const gateway = start(t, { ...given, args: ['--host', '127.0.0.1', '--port', '0', ...(given.args ?? [])] });
-      const url = await gateway.ready();
-      assert.equal(gateway.childPids().length, children);
-      assert.equal((await chat(url)).status, 200);
-      assert.equal(await gateway.stop(), 0);
-    });
-  }
-});
-
 describe('secrets', { concurrency: 2 }, () => {
   const SALT = 'salt-secret-0123456789';
   const env = {
@@ -130,8 +142,9 @@ describe('secrets', { concurrency: 2 }, () => {
   };
   const secrets = [MASTER_KEY, PROVIDER_KEY, SALT, 'proxy-secret', 'db-secret-0123'];
 
-  it('none in the command line or environment of the children, none in what is printed', async (t) => {
-    const gateway = start(t, { env, args: ['--host', '127.0.0.1', '--port', '0', '--debug'] });
+  it('none in the command line or environment of the children, none in what is printed; options of Node reach only the process they are for', async (t) => {
+    const options = { SLIPSTREAM_SIDECAR_NODE_OPTIONS: ' --max-old-space-size=200  --trace-warnings ' };
+    const gateway = start(t, { env: { ...env, ...options }, args: ['--host', '127.0.0.1', '--port', '0', '--debug'] });
     const url = await gateway.ready();
     assert.equal((await chat(url)).status, 200);
     const children = gateway.childPids();
@@ -143,6 +156,12 @@ describe('secrets', { concurrency: 2 }, () => {
       assert.match(seen, /--child[^]*PATH=/);
       for (const secret of secrets) assert.equal(seen.includes(secret), false, `child ${pid} shows ${secret}`);
     }
+    const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
+    const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
+    assert.match(readProc(sidecar, 'cmdline'), /\0--max-old-space-size=200\0--trace-warnings\0/);
+    assert.doesNotMatch(readProc(control, 'cmdline'), /max-old-space-size=200|trace-warnings/);
+    assert.match(readProc(sidecar, 'environ'), /MALLOC_ARENA_MAX=2\0/);
+    assert.match(readProc(sidecar, 'environ'), /UV_THREADPOOL_SIZE=\d+\0/);
     assert.equal(await gateway.stop(), 0);
     for (const secret of secrets) {
       assert.equal((gateway.stdout + gateway.stderr).includes(secret), false, `${secret} was printed`);
@@ -158,19 +177,6 @@ describe('secrets', { concurrency: 2 }, () => {
       assert.equal((readProc(pid, 'cmdline') + readProc(pid, 'environ')).includes(key), false);
     }
     assert.equal(gateway.stderr.includes(key), false);
-    assert.equal(await gateway.stop(), 0);
-  });
-
-  it('options of Node reach only the process they are for', async (t) => {
-    const options = { SLIPSTREAM_SIDECAR_NODE_OPTIONS: ' --max-old-space-size=200  --trace-warnings ' };
-    const gateway = start(t, { env: options, args: ['--host', '127.0.0.1', '--port', '0'] });
-    await gateway.ready();
-    const sidecar = await gateway.until(() => gateway.childNamed('sidecar'), 'there is a sidecar');
-    const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
-    assert.match(readProc(sidecar, 'cmdline'), /\0--max-old-space-size=200\0--trace-warnings\0/);
-    assert.doesNotMatch(readProc(control, 'cmdline'), /max-old-space-size=200|trace-warnings/);
-    assert.match(readProc(sidecar, 'environ'), /MALLOC_ARENA_MAX=2\0/);
-    assert.match(readProc(sidecar, 'environ'), /UV_THREADPOOL_SIZE=\d+\0/);
     assert.equal(await gateway.stop(), 0);
   });
 });

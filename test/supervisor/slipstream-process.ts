@@ -11,7 +11,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const LAUNCHER = join(ROOT, 'bin', 'slipstream.js');
 /** Each test has a data directory of its own; with a compile cache of its own too, every start would be a cold one. */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'slipstream-tests');
-const PATIENCE_MS = 30_000;
+/** How long a start may take beside whatever else the machine does; only what hangs waits so long. */
+const PATIENCE_MS = 90_000;
 
 export interface StartOptions {
   readonly args?: readonly string[];

@@ -7,6 +7,9 @@ import { readJournal } from './sidecar-harness.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../bin/slipstream.js');
 
+/** How long a start may take beside whatever else the machine does; only what hangs waits so long. */
+const PATIENCE_MS = 90_000;
+
 /** Both ways to run: every integration test runs in each. */
 export const MODES = ['sidecar', 'no-sidecar'] as const;
 export type Mode = (typeof MODES)[number];
@@ -77,15 +80,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
+/** The database is opened beside everything else: a gateway that serves may not have it yet. */
+export async function storeIsOpen(gateway: Gateway): Promise<void> {
+  for (let waitedMs = 0; !gateway.output().includes('"message":"store open"'); waitedMs += 20) {
+    if (waitedMs >= PATIENCE_MS) throw new Error(`the store is not open:\n${gateway.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function waitForUrl(output: () => string): Promise<string> {
-  for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 20) {
+  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 20) {
     const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output());
     // A sidecar that waited for 1 s for the control plane serves by what is on disk: then unknown keys are a 503.
     const isLinked = output().includes('control plane connected');
     if (found !== null && isLinked && (await isReady(found[0]))) return found[0];
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`the gateway was not ready in 20 s:\n${output()}`);
+  throw new Error(`the gateway was not ready in ${PATIENCE_MS / 1000} s:\n${output()}`);
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -21,7 +21,7 @@ import { TIMEOUTS, type TimeoutName } from '../../src/contract/timeouts.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import type { SidecarListener } from '../../src/sidecar/listeners.ts';
-import { runSidecar, type RunningSidecar } from '../../src/sidecar/sidecar-main.ts';
+import type { RunningSidecar } from '../../src/sidecar/sidecar-main.ts';
 
 export const MASTER_KEY = 'sk-master-0123456789abcdef';
 export const TEST_KEY = 'sk-test-0123456789abcdef';
@@ -247,6 +247,8 @@ export interface SidecarHarness {
 }
 
 export async function startSidecar(options: HarnessOptions): Promise<SidecarHarness> {
+  // Only here: the tests of whole gateways import this file too, and need none of those modules.
+  const { runSidecar } = await import('../../src/sidecar/sidecar-main.ts');
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'slipstream-test-'));
   const controlSocketPath = join(dataDirectory, 'control.sock');
   const adminSocketPath = join(dataDirectory, 'admin.sock');

@@ -31,6 +31,7 @@ describe('flags of slipstream bench', () => {
     assert.deepEqual([options?.rounds, options?.shape.seconds, options?.shape.qps], [20, 3, 1000]);
     assert.deepEqual([options?.shape.connections, options?.shape.bodyBytes, options?.withGateway], [16, 300, true]);
     assert.equal(parseOverhead(['--qps', '0'])?.shape.connections, 32);
+    assert.deepEqual([options?.keyCount, parseHold(['--keys', '5'])?.keyCount], [10_000, 5]);
   });
 
   it('streams get as many connections as are open at once, and half as many again', () => {

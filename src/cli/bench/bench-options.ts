@@ -20,6 +20,7 @@ const COMMON_FLAGS = {
   'reply-bytes': { value: 'N', help: "Size of the mock's JSON replies", byDefault: '600' },
   'body-bytes': { value: 'N', help: 'Size of the request body', byDefault: '300' },
   body: { value: 'KIND', help: `What the request body holds: ${BODY_KINDS.join(' or ')}`, byDefault: 'prose' },
+  keys: { value: 'N', help: "Virtual keys in the gateway's configuration; one of them is used", byDefault: '10000' },
   threads: { value: 'N', help: "The gateway's slipstream.threads", byDefault: 'its own' },
   tls: { help: 'The mock speaks HTTPS (its certificate is not verified by anyone), so every proxy does TLS upstream' },
   'no-sidecar': { help: 'The gateway runs as one process' },
@@ -79,6 +80,8 @@ export interface CommonOptions {
   readonly mockFlags: readonly string[];
   /** The mock speaks TLS. */
   readonly isTls: boolean;
+  /** Virtual keys in the gateway's configuration. */
+  readonly keyCount: number;
   readonly threads: number | null;
   readonly withSidecar: boolean;
   readonly cpusGateway: string | null;
@@ -166,6 +169,7 @@ function readCommon(command: CommandSpec, parsed: ParsedCommand, defaultSeconds:
   return {
     shape,
     isTls,
+    keyCount: number('keys', 10_000, 1, 1_000_000),
     mockFlags: [
       ...(isTls ? ['--tls'] : []),
       '--tokens',

@@ -17,7 +17,6 @@ import { summarizeOverhead } from './overhead-summary.ts';
 import { shuffled } from './statistics.ts';
 
 const HOST = '127.0.0.1';
-const KEY_COUNT = 10_000;
 /** Between two turns: what the last one left behind (closing connections, the journal) is not the next one's. */
 const PAUSE_MS = 50;
 
@@ -106,12 +105,14 @@ export async function startArms(options: OverheadOptions, cleanup: Cleanup): Pro
 
 /** With `isWarm` the second start of an installation: a warm compile cache, as all starts but the first have it. */
 export async function startGatewayArm(
-  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway' | 'isTls'> & { readonly isWarm: boolean },
+  options: Pick<OverheadOptions, 'threads' | 'withSidecar' | 'cpusGateway' | 'isTls' | 'keyCount'> & {
+    readonly isWarm: boolean;
+  },
   mock: BenchServer,
   cleanup: Cleanup,
 ): Promise<Arm> {
-  const { threads, withSidecar, isTls, cpusGateway: cpus } = options;
-  const installed = { mockPort: mock.port, isTls, threads, withSidecar, cpus, keyCount: KEY_COUNT };
+  const { threads, withSidecar, isTls, keyCount, cpusGateway: cpus } = options;
+  const installed = { mockPort: mock.port, isTls, threads, withSidecar, cpus, keyCount };
   const installation = await GatewayInstallation.create(installed, cleanup);
   if (options.isWarm) await (await installation.start(cleanup)).child.stop();
   const gateway = await installation.start(cleanup);

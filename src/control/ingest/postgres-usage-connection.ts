@@ -1,5 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { threadEnvironment } from '../../runtime/thread-environment.ts';
 import { StoreError, type StoreErrorKind } from '../store/store-error.ts';
 import type { UsageThreadData, UsageThreadReply, UsageThreadRequest } from './postgres-usage-thread.ts';
 import type { UsageBackend } from './usage-backend.ts';
@@ -55,7 +56,7 @@ export class PostgresUsageConnection {
     const worker = new Worker(new URL('./postgres-usage-thread.ts', import.meta.url), {
       name: 'ingestion',
       workerData: this.#data,
-      env: {},
+      env: threadEnvironment(),
       resourceLimits: {
         maxYoungGenerationSizeMb: 8,
         maxOldGenerationSizeMb: Math.min(MAX_HEAP_MB, Math.floor(getHeapStatistics().heap_size_limit / 2 ** 20)),

@@ -52,8 +52,8 @@ export class RetryQueue {
     const nowMs = performance.now();
     const due: Waiting[] = [];
     for (const waiting of this.#waiting) if (waiting.dueMs <= nowMs) due.push(waiting);
-    // After the loop was held up, many may be due: who should have gone first still does.
-    due.sort((a, b) => a.dueMs - b.dueMs);
+    // Those that a late loop finds due together still go in their order.
+    if (due.length > 1) due.sort((one, other) => one.dueMs - other.dueMs);
     for (const waiting of due) this.#waiting.delete(waiting);
     for (const waiting of due) waiting.wake();
     let earliestMs = this.#timerMs;

@@ -21,6 +21,8 @@ export interface JournalOptions {
   readonly disk?: JournalDisk;
   /** Told how long each write took, in seconds, in place or in the pool. */
   readonly writeSeconds?: { observe(seconds: number): void };
+  /** What writes are timed by, ms; it never goes back. */
+  readonly now?: () => number;
 }
 
 /** What waits for a write that is under way, per worker. Beyond either of these new requests are refused. */
@@ -100,6 +102,7 @@ export class JournalWriter {
   #batch: Batch | null = null;
   #onClosed: (() => void) | null = null;
   readonly #flush: () => void;
+  readonly #now: () => number;
 
   constructor(options: JournalOptions) {
     this.#disk = options.disk ?? NODE_DISK;
@@ -108,6 +111,7 @@ export class JournalWriter {
     this.#settings = options.settings;
     this.#space = options.space;
     this.#writeSeconds = options.writeSeconds ?? null;
+    this.#now = options.now ?? (() => performance.now());
     this.#flush = () => {
       this.#scheduled = false;
       this.flush();
@@ -200,7 +204,7 @@ export class JournalWriter {
   }
 
   #begin(data: Uint8Array, waiters: readonly JournalWaiter[]): void {
-    const startedMs = performance.now();
+    const startedMs = this.#now();
     const isPooled = this.#mustPool;
     const batch: Batch = { data, waiters, startedMs, isPooled, at: 0, shortWrites: 0, isOver: false };
     this.#batch = batch;
@@ -225,7 +229,7 @@ export class JournalWriter {
     } catch (error) {
       this.#failed(batch, error);
     }
-    const nowMs = performance.now();
+    const nowMs = this.#now();
     this.#pace.noteInPlace(batch.startedMs, nowMs);
     this.#finish(batch, nowMs);
   }
@@ -247,7 +251,7 @@ export class JournalWriter {
         });
         return;
       case 'finish': {
-        const nowMs = performance.now();
+        const nowMs = this.#now();
         this.#pace.notePooled(batch.startedMs, nowMs);
         this.#finish(batch, nowMs);
         this.flush();

@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { UsageCall } from '../../ingest/usage-calls.ts';
 import { UsageFileError } from '../../ingest/usage-file-error.ts';
+import { threadEnvironment } from '../../../runtime/thread-environment.ts';
 import { StoreError } from '../store-error.ts';
 import type {
   SqliteOrder,
@@ -40,7 +41,7 @@ export class SqliteConnection {
     this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), {
       name: `sqlite-${role}`,
       workerData,
-      env: {},
+      env: threadEnvironment(),
       resourceLimits: {
         maxYoungGenerationSizeMb: 8,
         maxOldGenerationSizeMb: Math.min(MAX_HEAP_MB[role], processHeapMb()),
