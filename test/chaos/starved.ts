@@ -22,7 +22,7 @@ export const scenario: Scenario = {
     const pid = load.servingPid();
     load.starve(SPINNERS);
     const parts = { qps: OFFERED, connections: CONNECTIONS, seconds: context.seconds, warmUpSeconds: 0 };
-    const result = await load.generator().run(load.spec({ ...parts, timeoutMs: 4_000 }));
+    const result = await load.run(load.generator(), load.spec({ ...parts, timeoutMs: 4_000 }));
     const endedMs = performance.now();
     let afterMs = await load.oneRequestMs();
     while (afterMs > QUICK_MS && performance.now() - endedMs < RECOVERY_MS) afterMs = await load.oneRequestMs();
@@ -34,6 +34,7 @@ export const scenario: Scenario = {
     if (result.completed === 0) violations.push('nothing was served');
     const inFlight = await load.metric('slipstream_in_flight_requests');
     if (inFlight > 1) violations.push(`${inFlight - 1} requests are still in flight`);
+    violations.push(...(await load.finish()));
     return {
       facts: {
         offered: OFFERED,

@@ -24,6 +24,8 @@ export interface LoadSpec {
   readonly timeoutMs: number;
   /** Processes whose CPU time is read right before and right after the counted part. */
   readonly processIds: readonly number[];
+  /** To this file goes a line for each complete reply, those of the warm-up included: its call id, its status. */
+  readonly answersPath?: string;
 }
 
 /** Digits in the changing part of the nonce. */
