@@ -6,6 +6,7 @@ import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
+import { cpuWaitMs } from '../runtime/cpu-wait.ts';
 import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
@@ -141,8 +142,9 @@ export class SupervisedChild {
     const startedAtMs = performance.now();
     const monitor = new HeartbeatMonitor(startedAtMs);
     const watch = setInterval(() => {
-      if (!monitor.tick(performance.now())) return;
-      this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
+      const waitedMs = child.pid === undefined ? 0 : cpuWaitMs(child.pid);
+      if (!monitor.tick(performance.now(), waitedMs)) return;
+      this.#spec.logger.error(`the ${this.#spec.name} process hangs: ten heartbeats are missing; it is killed`, {
         pid: child.pid,
       });
       child.kill('SIGKILL');

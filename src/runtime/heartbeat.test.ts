@@ -31,4 +31,25 @@ describe('HeartbeatMonitor', () => {
     monitor.beat();
     assert.equal(ticksUntilHung(monitor, 3_600_000, 1000), 10);
   });
+
+  it('gives a process that gets no CPU ten times as long, and one that is stopped no longer', () => {
+    const monitor = new HeartbeatMonitor(0);
+    let ticks = 1;
+    // It waits all the time; the kernel says so now and then.
+    for (; ticks < 1000 && !monitor.tick(ticks * 1000, Math.floor(ticks / 3) * 3000); ticks += 1);
+    assert.ok(ticks >= 70 && ticks <= 105, `${ticks} ticks`);
+    monitor.beat();
+    let more = 1;
+    for (; more < 1000 && !monitor.tick((ticks + more) * 1000, ticks * 1000); more += 1);
+    assert.ok(more >= 10 && more <= 12, `${more} ticks`);
+  });
+
+  it('what it waited before its last beat is of no use to it', () => {
+    const monitor = new HeartbeatMonitor(0);
+    monitor.tick(1000, 60_000);
+    monitor.beat();
+    let ticks = 1;
+    for (; ticks < 1000 && !monitor.tick(1000 + ticks * 1000, 60_000); ticks += 1);
+    assert.equal(ticks, 10);
+  });
 });

@@ -4,6 +4,9 @@ export const HEARTBEAT_INTERVAL_MS = 1000;
 /** As a rule. */
 const MISSED_BEATS_LIMIT = 10;
 
+/** Of the time that a process could have run and got no CPU, this share is forgiven: it may take ten times as long. */
+const FORGIVEN_SHARE = 0.9;
+
 /** A watcher's tick that comes later than so many intervals says that the watcher itself was held up. */
 const ON_TIME_WITHIN_INTERVALS = 1.5;
 
@@ -26,14 +29,18 @@ export function startHeartbeat(send: () => void, intervalMs: number = HEARTBEAT_
 export class HeartbeatMonitor {
   readonly #onTimeWithinMs: number;
   readonly #limit: number;
+  readonly #intervalMs: number;
   #lastTickMs: number;
+  #lastWaitedMs: number;
   #missed: number;
 
   /** @param limit beats missed in a row that count as a hang. */
   constructor(nowMs: number, intervalMs: number = HEARTBEAT_INTERVAL_MS, limit: number = MISSED_BEATS_LIMIT) {
     this.#onTimeWithinMs = intervalMs * ON_TIME_WITHIN_INTERVALS;
+    this.#intervalMs = intervalMs;
     this.#limit = limit;
     this.#lastTickMs = nowMs;
+    this.#lastWaitedMs = 0;
     this.#missed = 0;
   }
 
@@ -46,11 +53,18 @@ export class HeartbeatMonitor {
     this.#missed = 0;
   }
 
-  /** @returns true when `limit` beats in a row were missed, each while the watcher was on time. */
-  tick(nowMs: number): boolean {
+  /**
+   * @param waitedMs for how long it has waited for a CPU in its life; 0 where that is not known.
+   * @returns true when `limit` beats in a row were missed, each while the watcher was on time.
+   */
+  tick(nowMs: number, waitedMs = 0): boolean {
     const isOnTime = nowMs - this.#lastTickMs <= this.#onTimeWithinMs;
     this.#lastTickMs = nowMs;
     if (isOnTime) this.#missed++;
+    // The kernel adds a wait when it is over, so it may be that of several ticks.
+    const forgiven = (FORGIVEN_SHARE * (waitedMs - this.#lastWaitedMs)) / this.#intervalMs;
+    this.#lastWaitedMs = waitedMs;
+    this.#missed = Math.max(0, this.#missed - forgiven);
     return this.#missed >= this.#limit;
   }
 }
