@@ -4,12 +4,12 @@ import { ChaosRun } from './support/chaos-run.ts';
 import type { Scenario } from './support/scenario.ts';
 
 const REFUSED = /the new configuration is not used; the old one stays in force/g;
-/** Ways to break a configuration: no YAML, an unknown key, nothing at all, a model without an address. */
+/** Ways to break a configuration: no YAML, an unknown key, nothing at all, a provider at no address. */
 const BROKEN: readonly ((text: string) => string)[] = [
   (text) => `${text}\n  - [`,
   (text) => text.replace('slipstream:', 'slipstream:\n  no_such_setting: 1'),
   () => '',
-  (text) => text.replace(/model: "openai\/mock"/, 'model: 17, api_base: "not a url"'),
+  (text) => text.replace('api_base: "http:', 'api_base: "gopher:'),
 ];
 
 export const scenario: Scenario = {
