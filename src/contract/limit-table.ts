@@ -301,18 +301,23 @@ export class LimitTable {
   /** Returns what a worker held that has ended. By the main thread, before another takes the worker's place. */
   returnHeld(workerIndex: number): void {
     const permits = this.#permitsOf(workerIndex);
-    const [reserved, spend, windows] = [0, 1, 2].map((column) => this.#moneyOf(workerIndex, column));
+    const reserved = this.#moneyOf(workerIndex, 0);
+    const spend = this.#moneyOf(workerIndex, 1);
+    const windows = this.#moneyOf(workerIndex, 2);
+    // Nothing is written where nothing was held: the pages of a table that few use are not there.
     for (let row = 0; row < permits.length; row += 1) {
       const count = permits[row]!;
       if (count > 0) Atomics.sub(this.#halves, row * 2 * WORDS_PER_ROW + PERMITS_I32, count);
-      if (reserved![row] === 0n) continue;
-      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved![row]!);
+      if (count !== 0) permits[row] = 0;
+      if (reserved[row] === 0n) continue;
+      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved[row]!);
       // What it had reserved of a window that is over went with that.
-      if (windows![row] !== this.spendWindow(row)) continue;
-      Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spend![row]!);
+      if (windows[row] === this.spendWindow(row)) {
+        Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spend[row]!);
+      }
+      reserved[row] = 0n;
+      spend[row] = 0n;
     }
-    permits.fill(0);
-    for (const column of [reserved, spend, windows]) column!.fill(0n);
   }
 
   /** Every row in which something was counted, in no order, with what `age` is at `nowMs`. */
