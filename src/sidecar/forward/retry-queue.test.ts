@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../../test/support/raw-client.ts';
 import { RetryQueue } from './retry-queue.ts';
 
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
@@ -33,8 +33,7 @@ describe('the queue of waiting retries', () => {
     );
     assert.equal(timers(), before + 1);
     assert.equal(queue.size, 1000);
-    await sleep(150);
-    assert.equal(woken.length, 1000);
+    await eventually(() => woken.length === 1000, 'all wake');
     assert.ok(Math.min(...lateMs) >= 0, 'none is early');
     assert.equal(queue.size, 0);
     assert.equal(timers(), before);
@@ -43,7 +42,15 @@ describe('the queue of waiting retries', () => {
   it('wakes in the order of time, also what is added later and is due earlier', async () => {
     const queue = new RetryQueue();
     const { woken } = waiting(queue, [90, 60, 30]);
-    await sleep(150);
+    await eventually(() => woken.length === 3, 'all wake');
+    assert.deepEqual(woken, [2, 1, 0]);
+  });
+
+  it('keeps that order where the loop was held up and all are due at once', async () => {
+    const queue = new RetryQueue();
+    const { woken } = waiting(queue, [15, 10, 5]);
+    for (const fromMs = performance.now(); performance.now() < fromMs + 30;);
+    await eventually(() => woken.length === 3, 'all wake');
     assert.deepEqual(woken, [2, 1, 0]);
   });
 
@@ -63,8 +70,7 @@ describe('the queue of waiting retries', () => {
     queue.add(gone);
     queue.add(first);
     queue.remove(gone);
-    await sleep(80);
-    assert.equal(wakes, 1);
+    await eventually(() => wakes === 1, 'the one that was added wakes');
     assert.equal(timers(), before);
   });
 });

@@ -53,6 +53,8 @@ export class RetryQueue {
     const due: Waiting[] = [];
     for (const waiting of this.#waiting) if (waiting.dueMs <= nowMs) due.push(waiting);
     for (const waiting of due) this.#waiting.delete(waiting);
+    // Where the loop was held up several are due: who has waited longest goes first.
+    due.sort((one, other) => one.dueMs - other.dueMs);
     for (const waiting of due) waiting.wake();
     let earliestMs = this.#timerMs;
     for (const waiting of this.#waiting) earliestMs = Math.min(earliestMs, waiting.dueMs);
