@@ -273,6 +273,51 @@ describe('four threads', () => {
     assert.equal(table.takeNotice(3, 2_000n), true);
   });
 
+  it('that reserve while one window follows another leave nothing reserved, and no window without its limit', async () => {
+    const memory = newLimitMemory(64, THREADS, WINDOW_MS);
+    const table = new LimitTable(memory, 0);
+    const shared = new Int32Array(new SharedArrayBuffer(12));
+    await runThreads<number>(
+      memory,
+      shared,
+      `
+      const held = [];
+      for (let n = 0; n < 40000; n += 1) {
+        const start = BigInt(Math.floor(Atomics.add(shared, 1, 1) / 8));
+        table.openSpendWindow(11, start);
+        if (table.reserve(11, 5n, 1000000000n, start)) held.push(start);
+        if (held.length > 3) table.settleSpend(11, 5n, 0n, held.shift());
+      }
+      for (const start of held) table.settleSpend(11, 5n, 0n, start);
+      report(0);`,
+    );
+    const start = table.spendWindow(11) + 1n;
+    assert.equal(table.openSpendWindow(11, start), true);
+    const limit = table.spend(11) + 1n;
+    assert.equal(table.reserve(11, 5n, limit, start), true, 'alone: nobody has anything reserved');
+    table.settleSpend(11, 5n, 0n, start);
+    assert.equal(table.reserve(11, 1n, limit + 1n, start), true);
+    assert.equal(table.reserve(11, 5n, limit + 1n, start), false, 'not alone');
+  });
+
+  it('what a worker that ends had reserved is returned to the window that it was of, and to no later one', () => {
+    const memory = newLimitMemory(64, 2, WINDOW_MS);
+    const [table, other] = [new LimitTable(memory, 0), new LimitTable(memory, 1)];
+    table.openSpendWindow(4, 1_000n);
+    assert.equal(table.reserve(4, 700n, 10_000n, 1_000n), true);
+    table.openSpendWindow(4, 2_000n);
+    other.addSpend(4, 900n, 2_000n);
+    table.returnHeld(0);
+    assert.equal(table.spend(4), 900n, 'with nothing reserved since');
+    assert.equal(table.reserve(4, 300n, 10_000n, 2_000n), true);
+    table.openSpendWindow(4, 3_000n);
+    assert.equal(table.reserve(4, 20n, 10_000n, 3_000n), true);
+    other.addSpend(4, 1n, 3_000n);
+    table.returnHeld(0);
+    assert.equal(table.spend(4), 1n, 'with something of both');
+    assert.equal(other.reserve(4, 50n, 2n, 3_000n), true, 'nobody has anything reserved');
+  });
+
   it('that are terminated while they hold permits and reservations leave none behind', async () => {
     for (let round = 0; round < 3; round += 1) {
       const memory = newLimitMemory(64, THREADS, WINDOW_MS);

@@ -31,9 +31,9 @@ const SPEND_WORD = 4;
 const SPEND_WINDOW_WORD = 5;
 /** One more than the start of the window of which it has been told that its soft budget is used up (i64). */
 const NOTICE_WORD = 6;
-/** What of the spend is reserved (i64). */
+/** What is reserved by requests in progress (i64), those of earlier windows included: it only makes a new window strict. */
 const RESERVED_WORD = 7;
-const HELD_BYTES = 12;
+const HELD_BYTES = 32;
 
 const MAX_USED = 0xffff_ffff;
 
@@ -56,7 +56,10 @@ export type WindowOpening = number;
 /** The memory of a limit table, made once by the main thread and sent to every worker as it is. */
 export interface LimitMemory {
   readonly rows: SharedArrayBuffer;
-  /** Per worker: reserved nano-dollars (i64) of every row, then permits (i32) of every row. */
+  /**
+   * Per worker, of every row: reserved nano-dollars (i64), those of them that are in the spend of the window that its last
+   * reservation was of (i64), start of that window (i64), permits (i32).
+   */
   readonly held: SharedArrayBuffer;
   readonly windowMs: number;
 }
@@ -82,7 +85,9 @@ export class LimitTable {
   readonly #words: BigInt64Array;
   readonly #halves: Int32Array;
   readonly #heldPermits: Int32Array;
+  readonly #heldReserved: BigInt64Array;
   readonly #heldSpend: BigInt64Array;
+  readonly #heldWindow: BigInt64Array;
   readonly #scratchHalves = new Int32Array(2);
   readonly #scratchWord = new BigInt64Array(this.#scratchHalves.buffer);
 
@@ -95,7 +100,9 @@ export class LimitTable {
     this.#words = new BigInt64Array(memory.rows);
     this.#halves = new Int32Array(memory.rows);
     this.#heldPermits = this.#permitsOf(workerIndex);
-    this.#heldSpend = this.#spendOf(workerIndex);
+    this.#heldReserved = this.#moneyOf(workerIndex, 0);
+    this.#heldSpend = this.#moneyOf(workerIndex, 1);
+    this.#heldWindow = this.#moneyOf(workerIndex, 2);
   }
 
   /** The row of a subject, made if it has none; −1 when the table is full: its requests must be refused. */
@@ -225,7 +232,6 @@ export class LimitTable {
       const spent = Atomics.load(this.#words, row * WORDS_PER_ROW + SPEND_WORD);
       if (Atomics.compareExchange(this.#words, at, open, startMs) === open) {
         Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spent);
-        Atomics.store(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, 0n);
         return true;
       }
     }
@@ -240,12 +246,14 @@ export class LimitTable {
    * Spends `amount` ahead of knowing it. A request that is alone may go beyond the limit: an estimate that is more than
    * what is left must not keep the last of a budget from being spent.
    *
+   * @param startMs the window that it is in.
    * @returns false if the limit is used up, or others have reserved what is left.
    */
-  reserve(row: number, amount: bigint, limit: bigint): boolean {
+  reserve(row: number, amount: bigint, limit: bigint, startMs = 0n): boolean {
     const at = row * WORDS_PER_ROW + SPEND_WORD;
-    const own = this.#heldSpend;
-    const held = own[row]! + amount;
+    const reserved = this.#heldReserved[row]! + amount;
+    const isSameWindow = this.#heldWindow[row] === startMs;
+    const spend = (isSameWindow ? this.#heldSpend[row]! : 0n) + amount;
     const others = Atomics.add(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, amount);
     for (;;) {
       const before = Atomics.load(this.#words, at);
@@ -255,7 +263,9 @@ export class LimitTable {
         return false;
       }
       if (Atomics.compareExchange(this.#words, at, before, after) === before) {
-        own[row] = held;
+        this.#heldReserved[row] = reserved;
+        this.#heldSpend[row] = spend;
+        this.#heldWindow[row] = startMs;
         return true;
       }
     }
@@ -263,18 +273,15 @@ export class LimitTable {
 
   /** A reservation is over: it cost `actual`, which may be beyond any limit. Its window must be `startMs` still to count. */
   settleSpend(row: number, reserved: bigint, actual: bigint, startMs = 0n): void {
-    const own = this.#heldSpend;
-    const held = own[row]! - reserved;
+    const held = this.#heldReserved[row]! - reserved;
     invariant(held >= 0n, 'a reservation is settled once');
-    const at = row * WORDS_PER_ROW + SPEND_WORD;
+    const isInSpend = this.#heldWindow[row] === startMs;
+    const spend = this.#heldSpend[row]! - reserved;
     const difference = actual - reserved;
-    if (this.spendWindow(row) !== startMs) {
-      own[row] = held;
-      return;
-    }
-    Atomics.add(this.#words, at, difference);
-    own[row] = held;
-    // Last: a thread that ends before this leaves something reserved, which only makes the rest of a window strict.
+    if (this.spendWindow(row) === startMs) Atomics.add(this.#words, row * WORDS_PER_ROW + SPEND_WORD, difference);
+    if (isInSpend) this.#heldSpend[row] = spend;
+    this.#heldReserved[row] = held;
+    // Last: a thread that ends before this leaves something reserved, which only makes the rest of the time strict.
     Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
   }
 
@@ -294,17 +301,23 @@ export class LimitTable {
   /** Returns what a worker held that has ended. By the main thread, before another takes the worker's place. */
   returnHeld(workerIndex: number): void {
     const permits = this.#permitsOf(workerIndex);
-    const spend = this.#spendOf(workerIndex);
+    const reserved = this.#moneyOf(workerIndex, 0);
+    const spend = this.#moneyOf(workerIndex, 1);
+    const windows = this.#moneyOf(workerIndex, 2);
+    // Nothing is written where nothing was held: the pages of a table that few use are not there.
     for (let row = 0; row < permits.length; row += 1) {
       const count = permits[row]!;
       if (count > 0) Atomics.sub(this.#halves, row * 2 * WORDS_PER_ROW + PERMITS_I32, count);
-      const reserved = spend[row]!;
-      if (reserved === 0n) continue;
-      Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, reserved);
-      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved);
+      if (count !== 0) permits[row] = 0;
+      if (reserved[row] === 0n) continue;
+      Atomics.sub(this.#words, row * WORDS_PER_ROW + RESERVED_WORD, reserved[row]!);
+      // What it had reserved of a window that is over went with that.
+      if (windows[row] === this.spendWindow(row)) {
+        Atomics.sub(this.#words, row * WORDS_PER_ROW + SPEND_WORD, spend[row]!);
+      }
+      reserved[row] = 0n;
+      spend[row] = 0n;
     }
-    permits.fill(0);
-    spend.fill(0n);
   }
 
   /** Every row in which something was counted, in no order, with what `age` is at `nowMs`. */
@@ -364,12 +377,13 @@ export class LimitTable {
   }
 
   #permitsOf(workerIndex: number): Int32Array {
-    const from = this.capacity * (workerIndex * HELD_BYTES + 8);
+    const from = this.capacity * (workerIndex * HELD_BYTES + 24);
     return new Int32Array(this.#memory.held, from, this.capacity);
   }
 
-  #spendOf(workerIndex: number): BigInt64Array {
-    return new BigInt64Array(this.#memory.held, this.capacity * workerIndex * HELD_BYTES, this.capacity);
+  #moneyOf(workerIndex: number, column: number): BigInt64Array {
+    const from = this.capacity * (workerIndex * HELD_BYTES + 8 * column);
+    return new BigInt64Array(this.#memory.held, from, this.capacity);
   }
 }
 

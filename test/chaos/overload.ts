@@ -25,7 +25,10 @@ export const scenario: Scenario = {
     const offered = 2 * CAPACITY;
     const direct = await load.generator().run(load.directSpec({ qps: 0, connections: LIMIT, seconds: 1 }));
     if (direct.achievedQps < MIN_SHARE * CAPACITY) violations.push(`the provider serves ${direct.achievedQps} itself`);
-    const result = await load.generator().run(load.spec({ qps: offered, connections: 512, seconds: context.seconds }));
+    const result = await load.run(
+      load.generator(),
+      load.spec({ qps: offered, connections: 512, seconds: context.seconds }),
+    );
     const endedMs = performance.now();
     const succeeded = result.completed / context.seconds;
     const refusalMs = result.refusal.p50 / 1000;
@@ -43,6 +46,7 @@ export const scenario: Scenario = {
     if (afterMs > 2 * FIRST_BYTE_MS) violations.push(`after ${RECOVERY_MS} ms a request still takes ${afterMs} ms`);
     if ((await load.metric('slipstream_admitted_requests')) !== 0) violations.push('permits were not given back');
     if (load.servingPid() !== pid) violations.push('the process that serves died');
+    violations.push(...(await load.finish()));
     return {
       facts: {
         offered,

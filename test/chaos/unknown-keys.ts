@@ -30,8 +30,8 @@ export const scenario: Scenario = {
     let refused = 0;
     let slowestRefusalP50 = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
-      const first = await good.run(goodSpec);
-      const [second, others] = await Promise.all([good.run(goodSpec), bad.run(badSpec)]);
+      const first = await load.run(good, goodSpec);
+      const [second, others] = await Promise.all([load.run(good, goodSpec), load.run(bad, badSpec)]);
       alone.push(first.latency.p50);
       beside.push(second.latency.p50);
       refused += others.refusal.count;
@@ -43,6 +43,7 @@ export const scenario: Scenario = {
     }
     const ratio = median(beside) / median(alone);
     if (ratio > MAX_RATIO) violations.push(`p50 of good requests is ${ratio.toFixed(2)} times what it is alone`);
+    violations.push(...(await load.finish()));
     return {
       facts: {
         p50AloneUs: median(alone),

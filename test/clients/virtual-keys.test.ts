@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
 import { startMock } from '../../src/cli/mock/mock-server.ts';
-import { type Gateway, type Mode, MODES, startGateway, storeIsOpen } from '../support/gateway.ts';
+import { type Gateway, type Mode, MODES, startGateway } from '../support/gateway.ts';
 import { eventually } from './client-test-support.ts';
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
@@ -25,7 +25,6 @@ model_list:
 general_settings: {master_key: ${MASTER_KEY}}
 `;
   const gateway = await startGateway({ mode, config, ...rest });
-  await storeIsOpen(gateway);
   return { config, gateway };
 }
 
@@ -129,7 +128,6 @@ for (const mode of MODES) {
     assert.equal(await statusOf(ask(gateway, renewed.key)), 200);
     assert.equal(await statusOf(ask(gateway, made.key)), 200);
 
-    await storeIsOpen(gateway);
     await manage(gateway.url, '/key/block', { key: renewed.key });
     await untilStatus(401, () => ask(gateway, renewed.key));
     assert.equal(await statusOf(ask(gateway, made.key)), 401, 'with the key goes what stands for it');

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { openStore } from '../../src/control/store/open-store.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { readKeyChanges, readPersistedState } from '../../src/sidecar/sidecar-files.ts';
-import { MODES, startGateway, storeIsOpen } from '../support/gateway.ts';
+import { MODES, startGateway } from '../support/gateway.ts';
 import { jsonReply, ScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const MASTER = 'sk-master-0123456789abcdef';
@@ -52,7 +52,6 @@ for (const mode of MODES) {
           assert.ok(performance.now() - startedAtMs < PATIENCE_MS, `${status}, not ${expected}, in ${PATIENCE_MS} ms`);
         }
       };
-      await storeIsOpen(gateway);
       const { team_id: team } = await admin('/team/new', {});
       while ((await use('sk-nobody-0123456789abcdef')) === 503);
       for (const name of ['resident', 'on-demand']) {
@@ -82,7 +81,6 @@ for (const mode of MODES) {
       t.after(() => upstream.stop());
       const gateway = await startGateway({ mode, config: configOf(upstream.port) });
       t.after(() => gateway.stop());
-      await storeIsOpen(gateway); // it reads changes from then on
       const store = await openStore({ dataDirectory: gateway.dataDirectory, databaseUrl: null });
       t.after(() => store.close());
       const key = 'sk-elsewhere-0123456789abcdef';
@@ -121,7 +119,6 @@ describe('a sidecar that starts with no control plane', () => {
       const answer = await fetch(`${gateway.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
       assert.equal(answer.status, 200, await answer.text());
     };
-    await storeIsOpen(gateway);
     for (const key of keys) await admin('/key/generate', { key });
     await admin('/key/delete', { keys: [keys[1]] });
     await gateway.stop({ keepData: true });

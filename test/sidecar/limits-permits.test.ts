@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker as Thread } from 'node:worker_threads';
+import type { KeyBudgets } from '../../src/contract/budget-spec.ts';
 import type { LimitSpec, OwnerLimits } from '../../src/contract/key-record.ts';
 import { nothingInFlight, startFlow } from '../support/flow-support.ts';
 import { ask, eventually, RawClient, requestBytes } from '../support/raw-client.ts';
@@ -18,6 +19,7 @@ import { deployment, keyRecord, TEST_KEY } from '../support/sidecar-harness.ts';
 
 const ONE: LimitSpec = { rpmLimit: null, tpmLimit: null, maxParallelRequests: 1 };
 const OWNER: OwnerLimits = { ...ONE, modelLimits: {} };
+const NO_BUDGETS: KeyBudgets = { key: null, user: null, team: null, member: null, models: {} };
 const LIMITED_KEY = keyRecord(TEST_KEY, { ...ONE, userId: 'u', userLimits: OWNER, teamId: 't', teamLimits: OWNER });
 const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
 const event = (data: string): string => {
@@ -127,6 +129,28 @@ const ENDINGS: readonly Ending[] = [
       client.close();
     },
   },
+  {
+    name: 'a client that leaves while its next try is waited for',
+    script: (_request, reply) => {
+      reply.write(jsonReply('{}', 500));
+    },
+    act: async (client, upstream) => {
+      await isAsked(upstream);
+      client.close();
+    },
+  },
+  {
+    name: 'a client that does not read its answer',
+    script: (_request, reply) => {
+      const body = Buffer.alloc(32_000_000, 32);
+      reply.write(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n\r\n`);
+      reply.write(body);
+    },
+    act: async (client) => {
+      await client.until((received) => received.includes('200 OK'));
+      client.socket.pause();
+    },
+  },
   { name: 'refused for its model', more: ',"model ":1', script: fine },
 ];
 
@@ -136,7 +160,7 @@ describe('a place among parallel requests is free again after a request that is'
       const upstream = await ScriptedUpstream.start(script);
       const gateway = await startFlow(
         [deployment('gpt', upstream.port, { limits: ONE })],
-        { streamIdleMs: 100 },
+        { streamIdleMs: 100, clientWriteIdleMs: 300 },
         { settings: { numRetries: 1 }, groupLimits: { gpt: ONE }, harness: { keys: [LIMITED_KEY] } },
       );
       t.after(async () => {
@@ -156,6 +180,26 @@ describe('a place among parallel requests is free again after a request that is'
       client.close();
     });
   }
+
+  it('refused by its budget, after all limits had a place for it', async (t) => {
+    const upstream = await ScriptedUpstream.start(fine);
+    const nothing = { maxNano: 0, softNano: null, duration: null };
+    const spent = keyRecord('sk-spent', { ...ONE, budgets: { ...NO_BUDGETS, key: nothing } });
+    const gateway = await startFlow(
+      [deployment('gpt', upstream.port, { limits: ONE })],
+      {},
+      { groupLimits: { gpt: ONE }, harness: { keys: [LIMITED_KEY, spent] } },
+    );
+    t.after(async () => {
+      await gateway.stop();
+      upstream.stop();
+    });
+    for (let round = 0; round < 2; round += 1) {
+      const refused = await ask(gateway.port, { key: 'sk-spent', body: '{"model":"gpt"}' });
+      assert.equal(refused.header('x-slipstream-error'), 'budget_exceeded');
+    }
+    await assertAdmitted(gateway.port);
+  });
 
   it('a tunnel, for as long as it is open', async (t) => {
     const upstream = await ScriptedUpstream.start((request, reply) => {

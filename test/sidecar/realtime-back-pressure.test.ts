@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startFlow, withFlow } from '../support/flow-support.ts';
+import type { TimeoutName } from '../../src/contract/timeouts.ts';
+import { CLOCK_SLACK_MS, since, startFlow, withFlow } from '../support/flow-support.ts';
 import { eventually, RawClient, requestBytes } from '../support/raw-client.ts';
 import { deployment, TEST_KEY, type SidecarHarness } from '../support/sidecar-harness.ts';
 import type { ScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -18,20 +19,24 @@ const BLOCK = Buffer.alloc(64 * 1024, 7);
 const BLOCKS = 400;
 const TOTAL = BLOCK.length * BLOCKS;
 
+const LIMIT_MS = 300;
+
+type Timeouts = Readonly<Partial<Record<TimeoutName, number>>>;
+
 interface Tunnel {
   readonly client: RawClient;
   readonly provider: Socket;
   readonly gateway: SidecarHarness;
 }
 
-function withTunnel(clientWriteIdleMs: number, body: (tunnel: Tunnel) => Promise<void>): Promise<void> {
+function withTunnel(timeouts: Timeouts, body: (tunnel: Tunnel) => Promise<void>): Promise<void> {
   let provider: Socket | null = null;
   return withFlow(
     (_request, reply) => {
       provider = reply.socket;
       reply.write(SWITCH);
     },
-    (upstream: ScriptedUpstream) => startFlow([deployment('m', upstream.port)], { clientWriteIdleMs }),
+    (upstream: ScriptedUpstream) => startFlow([deployment('m', upstream.port)], timeouts),
     async (gateway) => {
       const client = new RawClient(gateway.port).send(UPGRADE);
       await client.until((received) => received.includes('\r\n\r\n'));
@@ -59,7 +64,7 @@ for (const direction of ['to the client', 'to the provider'] as const) {
 
   describe(`a realtime session, ${direction}`, () => {
     it('holds back who sends while the other side does not read, and loses nothing', () =>
-      withTunnel(30_000, async (tunnel) => {
+      withTunnel({ clientWriteIdleMs: 30_000 }, async (tunnel) => {
         const { from, to } = sidesOf(tunnel);
         to.pause();
         pour(from);
@@ -77,7 +82,7 @@ for (const direction of ['to the client', 'to the provider'] as const) {
       }));
 
     it('ends one whose other side takes nothing for too long, whatever goes the other way', () =>
-      withTunnel(300, async (tunnel) => {
+      withTunnel({ clientWriteIdleMs: LIMIT_MS }, async (tunnel) => {
         const { from, to } = sidesOf(tunnel);
         to.pause();
         from.resume();
@@ -92,3 +97,18 @@ for (const direction of ['to the client', 'to the provider'] as const) {
       }));
   });
 }
+
+describe('a realtime session in which nobody says anything', () => {
+  it('ends after tunnel_idle, and not before: a byte either way begins it anew', () =>
+    withTunnel({ tunnelIdleMs: LIMIT_MS }, async ({ client, provider, gateway }) => {
+      const from = performance.now();
+      for (const side of [client.socket, provider, client.socket]) {
+        await sleep(LIMIT_MS / 2);
+        side.write('x');
+      }
+      await eventually(() => gateway.journal().length === 1, 'its event');
+      const least = 3 * (LIMIT_MS / 2) + LIMIT_MS;
+      assert.ok(since(from) >= least - CLOCK_SLACK_MS, `after ${since(from)} ms, not ${least}`);
+      assert.equal(gateway.journal()[0]?.aborted, 'idle');
+    }));
+});

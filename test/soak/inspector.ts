@@ -19,6 +19,8 @@ interface Reply {
 
 const EXPRESSION =
   'JSON.stringify({ pid: process.pid, memory: process.memoryUsage(), resources: process.getActiveResourcesInfo() })';
+/** Calls that are under way, such as a look at the journal's directory, come and go: nobody keeps them. */
+const UNDER_WAY = /Req(?:Callback|Promise|Wrap)$|^Immediate$/;
 /** What one collection frees (finalizers, weak references) is there for the next one. */
 const COLLECTIONS = 3;
 
@@ -43,7 +45,7 @@ export async function sampleProcess(url: string): Promise<ProcessSample> {
       resources: string[];
     };
     const counts: Record<string, number> = {};
-    for (const name of resources) counts[name] = (counts[name] ?? 0) + 1;
+    for (const name of resources) if (!UNDER_WAY.test(name)) counts[name] = (counts[name] ?? 0) + 1;
     return { pid, heapBytes: memory.heapUsed, externalBytes: memory.external, rssBytes: memory.rss, resources: counts };
   } finally {
     socket.terminate();

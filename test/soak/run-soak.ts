@@ -18,11 +18,10 @@ import { childNamed } from '../support/child-processes.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { metric } from '../support/flow-support.ts';
 import { sampleProcess, type ProcessSample } from './inspector.ts';
+import { growth, textOf, type Sample } from './soak-growth.ts';
 import { SoakLedger } from './soak-ledger.ts';
 
 const MEGABYTE = 1024 * 1024;
-/** Heap and external memory may differ by this much between a quarter of the run and its end. */
-const MAX_GROWTH_BYTES = 3 * MEGABYTE;
 const SAMPLE_SECONDS = 60;
 /** Of requests that meet a provider with a fault, and of those whose client leaves. */
 const FAULT_SHARE = 0.03;
@@ -37,12 +36,6 @@ const READ_JOURNAL_MS = 5_000;
 /** 100 MB at a time, and a byte a second, have scenarios of their own. */
 const LEFT_OUT: readonly FaultName[] = ['large', 'drip-head', 'drip-body', 'none'];
 const FAULT_NAMES = (Object.keys(FAULTS) as FaultName[]).filter((name) => !LEFT_OUT.includes(name));
-
-interface Sample extends ProcessSample {
-  readonly minute: number;
-  readonly descriptors: number;
-  readonly controlBytes: number;
-}
 
 const { values } = parseArgs({
   options: {
@@ -203,37 +196,9 @@ function sampleLine(sample: Sample | undefined): string {
   return `${minute.toFixed(2).padStart(6)}${cells.join('')}  ${String(descriptors).padStart(6)}  ${textOf(resources)}`;
 }
 
-/** From a quarter of the run on: memory within bounds, descriptors and timers as they were. */
-function growth(samples: readonly Sample[]): string[] {
-  const [reference, ...later] = samples.slice(Math.ceil(samples.length / 4) - 1);
-  if (reference === undefined) return ['no sample'];
-  const problems: string[] = [];
-  const memory = ({ heapBytes, externalBytes }: Sample): number => heapBytes + externalBytes;
-  for (const sample of later) {
-    const grown = memory(sample) - memory(reference);
-    if (Math.abs(grown) > MAX_GROWTH_BYTES) {
-      problems.push(`minute ${sample.minute}: ${(grown / MEGABYTE).toFixed(1)} MB against minute ${reference.minute}`);
-    }
-    if (sample.descriptors !== reference.descriptors) {
-      problems.push(`minute ${sample.minute}: ${sample.descriptors} descriptors, not ${reference.descriptors}`);
-    }
-    if (textOf(sample.resources) !== textOf(reference.resources)) {
-      problems.push(`minute ${sample.minute}: handles ${textOf(sample.resources)}, not ${textOf(reference.resources)}`);
-    }
-  }
-  return problems;
-}
-
 function faultsText(): string {
   if (values['no-faults']) return 'off';
   return `in ${FAULT_SHARE * 100} % of them, ${VANISH_SHARE * 100} % of the clients leave`;
-}
-
-function textOf(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, count]) => `${name} ${count}`)
-    .join(', ');
 }
 
 function print(text: string): void {

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { FrameReader } from './frame-reader.ts';
 import { LatencyRecorder } from './latency-recorder.ts';
 import { LoadConnection, type LoadConnectionOwner } from './load-connection.ts';
@@ -35,6 +36,8 @@ export class LoadRun implements LoadConnectionOwner {
   readonly #frame = new LatencyRecorder();
   readonly #failures = new Map<string, number>();
   readonly #notes: string[] = [];
+  /** Null: nobody wants to know which. */
+  readonly #answers: string[] | null;
   readonly #nonceBase = (1 + Math.floor(Math.random() * (RUNS - 1))) * NONCES_PER_RUN;
   #nonceCount = 0;
   /** Of the part that runs: requests that exist, came due, were written, ended well or not. */
@@ -57,9 +60,10 @@ export class LoadRun implements LoadConnectionOwner {
   constructor(spec: LoadSpec, ticker: LoadTicker) {
     this.#spec = spec;
     this.#ticker = ticker;
+    this.#answers = spec.answersPath === undefined ? null : [];
     for (let i = 0; i < spec.connections; i++) {
       const frames = spec.isStream ? new FrameReader((ns) => this.#isCounted && this.#frame.record(ns)) : null;
-      this.#connections.push(new LoadConnection(spec, this, new ReplyReader(frames, false)));
+      this.#connections.push(new LoadConnection(spec, this, new ReplyReader(frames, this.#answers !== null)));
     }
   }
 
@@ -85,6 +89,7 @@ export class LoadRun implements LoadConnectionOwner {
       if (typeof user === 'number') busySeconds -= used; // a thread's is in its process's
     }
     for (const connection of this.#connections) connection.close();
+    if (this.#answers !== null) appendFileSync(this.#spec.answersPath ?? '', this.#answers.join(''));
     const othersShare = Math.max(0, busySeconds / (machine.allSeconds - machineBefore.allSeconds));
     return this.#result(cpuSeconds, ownSeconds, Number.isFinite(othersShare) ? othersShare : 0);
   }
@@ -109,6 +114,7 @@ export class LoadRun implements LoadConnectionOwner {
 
   onReply(connection: LoadConnection, atNs: number): void {
     const { reader } = connection;
+    this.#answers?.push(`${callId(reader.head)} ${reader.status}\n`);
     const { expectedBodyBytes } = this.#spec;
     const isLengthRight = expectedBodyBytes === null ? reader.bodyBytes > 0 : reader.bodyBytes === expectedBodyBytes;
     if (reader.status !== 200) {
@@ -252,4 +258,9 @@ export class LoadRun implements LoadConnectionOwner {
       othersCpuShare,
     };
   }
+}
+
+/** `-` where the answer has none. */
+function callId(head: string): string {
+  return /\r\nx-slipstream-call-id: (\S+)/i.exec(head)?.[1] ?? '-';
 }

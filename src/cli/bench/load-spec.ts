@@ -26,6 +26,8 @@ export interface LoadSpec {
   readonly timeoutMs: number;
   /** Processes whose CPU time is read right before and right after the counted part. */
   readonly cpuUsers: readonly CpuUser[];
+  /** To this file goes a line for each complete reply, those of the warm-up included: its call id, its status. */
+  readonly answersPath?: string;
 }
 
 /** Digits in the changing part of the nonce. */

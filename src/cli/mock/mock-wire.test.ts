@@ -173,23 +173,26 @@ describe('faults', () => {
   });
 
   it('in streams: an error event first or half way, a cut, a comment', async () => {
-    const stream = async (fault: string): Promise<string> => {
+    /** What came until `isEnough`, or until the connection was closed. */
+    const stream = async (fault: string, isEnough: (text: string) => boolean): Promise<string> => {
       const client = new RawClient(mock.port).send(request(`a?error=${fault}&tokens=10`, { stream: true }));
-      await Promise.race([client.ended(), sleep(80)]);
+      const text = (): string => client.received.toString('latin1');
+      await until(() => isEnough(text()) || client.hasEnded);
       client.socket.destroy();
-      return client.received.toString('latin1');
+      return text();
     };
+    const isWhole = (text: string): boolean => text.endsWith('0\r\n\r\n');
     const count = (text: string, part: string): number => text.split(part).length - 1;
-    const first = await stream('error-first');
+    const first = await stream('error-first', (text) => text.includes('data: {"error":{'));
     assert.ok(first.includes('data: {"error":{') && count(first, '"content"') === 0);
-    const mid = await stream('error-mid');
-    assert.ok(mid.includes('data: {"error":{') && mid.endsWith('0\r\n\r\n'));
+    const mid = await stream('error-mid', isWhole);
+    assert.ok(mid.includes('data: {"error":{') && isWhole(mid));
     assert.equal(count(mid, '"delta":{"content":'), 5);
-    const cut = await stream('close-mid');
-    assert.ok(!cut.includes('[DONE]') && !cut.endsWith('0\r\n\r\n'));
+    const cut = await stream('close-mid', isWhole);
+    assert.ok(!cut.includes('[DONE]') && !isWhole(cut));
     assert.equal(count(cut, '"delta":{"content":'), 5);
-    assert.match(await stream('comments'), /\r\n: keep-alive\n\n/);
-    assert.ok((await stream('half')).length > 0);
+    assert.match(await stream('comments', isWhole), /\r\n: keep-alive\n\n/);
+    assert.ok((await stream('half', (text) => text.length > 0)).length > 0);
   });
 
   /** Part of the body that came, by its content-length. */

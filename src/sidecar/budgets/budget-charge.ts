@@ -40,7 +40,7 @@ export class BudgetCharge {
       this.#add(budget, 0n);
       return true;
     }
-    if (!table.reserve(row, this.#reserved, max)) return false;
+    if (!table.reserve(row, this.#reserved, max, budget.start)) return false;
     this.#add(budget, this.#reserved);
     return true;
   }

@@ -19,6 +19,8 @@ const KILLS = 4;
 /** Shorter than what the supervisor takes for a hang: the same process goes on. */
 const STOP_MS = 700;
 const START_TIMEOUT_MS = 20_000;
+/** Of no round sum, so that a rounding shows. */
+export const PRICES = 'input_cost_per_token: 1.2345e-6, output_cost_per_token: 9.87654e-6';
 
 /**
  * Load, while the control plane is killed and stopped at random moments and a second ingester, stopped and resumed at
@@ -29,10 +31,7 @@ const START_TIMEOUT_MS = 20_000;
 export async function runIngestion(context: ChaosContext, databaseUrl: string | null): Promise<ScenarioReport> {
   const env: Record<string, string> = databaseUrl === null ? {} : { DATABASE_URL: databaseUrl };
   const run = await ChaosRun.start(context, {
-    models: ({ goodUrl }) => [
-      // Of no round sum, so that a rounding shows.
-      { name: 'priced', base: goodUrl, params: 'input_cost_per_token: 1.2345e-6, output_cost_per_token: 9.87654e-6' },
-    ],
+    models: ({ goodUrl }) => [{ name: 'priced', base: goodUrl, params: PRICES }],
     // Many segments, many of them finished.
     slipstream: ['journal: { max_segment_bytes: 100000, keep: 86400, open_after: 0.005 }'],
     env,
@@ -69,7 +68,7 @@ export async function runIngestion(context: ChaosContext, databaseUrl: string | 
   run.expect(twice === '0', `the second ingester took ${twice} events that were there already`);
   // The key of the table would keep them out; the position must have done so before.
   run.expect(!run.gateway.output().includes('in the database already'), 'events were taken that were there already');
-  const verdict = await compare(run.gateway.dataDirectory, databaseUrl);
+  const verdict = await compareDatabase(run.gateway.dataDirectory, databaseUrl);
   return {
     facts: { ...report.facts, ...verdict.facts, tookBySecond: Number(tookBySecond) },
     violations: [...new Set([...report.violations, ...run.violations, ...verdict.violations])],
@@ -86,7 +85,7 @@ async function killControl(run: ChaosRun): Promise<void> {
 }
 
 /** Everything has ended: what is left is ingested, and then all of it is compared with the journal. */
-async function compare(
+export async function compareDatabase(
   dataDirectory: string,
   databaseUrl: string | null,
 ): Promise<{ facts: ScenarioReport['facts']; violations: string[] }> {
