@@ -5,11 +5,15 @@ import type { Logger } from '../runtime/logger.ts';
 import type { ChildName, FromChild, ToChild } from './child-messages.ts';
 import { childEnvironment, nodeOptionsFor } from './child-environment.ts';
 import { memoryLimitBytes } from './heap-limit.ts';
+import { runQueueWaitMs } from './run-queue-wait.ts';
 import { RestartPolicy } from '../runtime/restart-policy.ts';
 import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 
 /** The launcher lies two folders up, from src/cli as from dist/cli. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/slipstream.js', import.meta.url));
+
+/** Of a second: a child that waited for a CPU so long was not free to show a heartbeat. The control plane has a low priority. */
+const STARVED_WAIT_MS = HEARTBEAT_INTERVAL_MS / 2;
 
 export interface ChildSpec {
   readonly name: ChildName;
@@ -140,8 +144,11 @@ export class SupervisedChild {
   #watch(child: ChildProcess): void {
     const startedAtMs = performance.now();
     const monitor = new HeartbeatMonitor(startedAtMs);
+    let waitedMs = 0;
     const watch = setInterval(() => {
-      if (!monitor.tick(performance.now())) return;
+      const waitedBeforeMs = waitedMs;
+      waitedMs = (child.pid === undefined ? null : runQueueWaitMs(child.pid)) ?? waitedMs;
+      if (!monitor.tick(performance.now(), waitedMs - waitedBeforeMs > STARVED_WAIT_MS)) return;
       this.#spec.logger.error(`the ${this.#spec.name} process hangs: no heartbeat for 10 s; it is killed`, {
         pid: child.pid,
       });

@@ -24,6 +24,13 @@ describe('HeartbeatMonitor', () => {
     assert.equal(ticksUntilHung(new HeartbeatMonitor(0), 0, 1600), null);
   });
 
+  it('never blames a process that is starved; what it missed before counts', () => {
+    const monitor = new HeartbeatMonitor(0);
+    for (let i = 1; i <= 9; i++) assert.equal(monitor.tick(i * 1000), false);
+    for (let i = 10; i <= 100; i++) assert.equal(monitor.tick(i * 1000, true), false);
+    assert.equal(monitor.tick(101_000), true);
+  });
+
   it('a suspended machine costs nothing: the late tick does not count', () => {
     const monitor = new HeartbeatMonitor(0);
     for (let i = 1; i <= 9; i++) assert.equal(monitor.tick(i * 1000), false);

@@ -21,7 +21,8 @@ export function startHeartbeat(send: () => void, intervalMs: number = HEARTBEAT_
 /**
  * Decides whether another process, or thread, hangs. Its watcher calls `tick` each `intervalMs`; only ticks that were on
  * time count, since a machine that is overloaded or was suspended delays the beats and the watcher alike, and overload
- * must never become a restart loop.
+ * must never become a restart loop. Where the watcher's priority is higher than the other's it may be on time all the same:
+ * then it says whether the other one was starved.
  */
 export class HeartbeatMonitor {
   readonly #onTimeWithinMs: number;
@@ -46,11 +47,14 @@ export class HeartbeatMonitor {
     this.#missed = 0;
   }
 
-  /** @returns true when `limit` beats in a row were missed, each while the watcher was on time. */
-  tick(nowMs: number): boolean {
+  /**
+   * @param isStarved the watched one was kept from running for much of the time since the last tick.
+   * @returns true when `limit` beats in a row were missed, each while the watcher was on time.
+   */
+  tick(nowMs: number, isStarved = false): boolean {
     const isOnTime = nowMs - this.#lastTickMs <= this.#onTimeWithinMs;
     this.#lastTickMs = nowMs;
-    if (isOnTime) this.#missed++;
+    if (isOnTime && !isStarved) this.#missed++;
     return this.#missed >= this.#limit;
   }
 }

@@ -103,6 +103,10 @@ export class CompiledDeployment implements LoadedDeployment, DeploymentDetails {
     return this.#onDemand().answerHeaders;
   }
 
+  get firstAnswerHeaders(): DeploymentDetails['firstAnswerHeaders'] {
+    return this.#onDemand().firstAnswerHeaders;
+  }
+
   get eventTexts(): DeploymentDetails['eventTexts'] {
     return this.#onDemand().eventTexts;
   }

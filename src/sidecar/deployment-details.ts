@@ -25,6 +25,8 @@ export interface DeploymentDetails {
   readonly defaultLines: readonly (readonly [name: string, line: string])[];
   /** Own header lines for the answer: model id under both names. */
   readonly answerHeaders: string;
+  /** The same and how many attempts there were, where the first one was enough. */
+  readonly firstAnswerHeaders: string;
   readonly eventTexts: EventTexts;
   /** null: nothing is known of its prices. */
   readonly prices: DeploymentPrices | null;
@@ -67,6 +69,9 @@ export function compileDetails(spec: DeploymentSpec, settings: SidecarSettings):
   for (const name of ENDPOINT_NAMES) {
     heads[name] = requestLine(spec, 'POST', ENDPOINTS[name].upstreamPath) + headerBlock;
   }
+  const answerHeaders =
+    `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
+    `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`;
   const ownNames = new Set(spec.headers.map(([name]) => name));
   if (settings.keyHeaderName !== null) ownNames.add(settings.keyHeaderName);
   return Object.freeze({
@@ -77,12 +82,19 @@ export function compileDetails(spec: DeploymentSpec, settings: SidecarSettings):
     forwards: compileForwards(ownNames, settings),
     ownNames,
     defaultLines: spec.defaultHeaders.map(([name, value]) => [name, `${name}: ${value}\r\n`] as const),
-    answerHeaders:
-      `x-slipstream-model-id: ${headerText(spec.id)}\r\nx-litellm-model-id: ${headerText(spec.id)}\r\n` +
-      `x-litellm-model-group: ${headerText(spec.groupName)}\r\n`,
+    answerHeaders,
+    firstAnswerHeaders: answerHeaders + attemptCountLines(1, 0, 0),
     eventTexts: eventTexts(spec),
     prices: spec.price === null && spec.modelPrices === null ? null : new DeploymentPrices(spec),
   });
+}
+
+/** How often the answer was tried for, as header lines. */
+export function attemptCountLines(attempts: number, retries: number, fallbacks: number): string {
+  return (
+    `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${retries}\r\n` +
+    `x-litellm-attempted-fallbacks: ${fallbacks}\r\n`
+  );
 }
 
 /** Names come from people: what no header can carry is percent-encoded. */

@@ -17,6 +17,7 @@ import { findRoute, PREFLIGHT } from '../exchange/route.ts';
 import { outOfMemory, type RequestBody } from '../exchange/request-body.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
+import { LastKey } from '../keys/last-key.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import { ClientInput } from './client-input.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
@@ -51,6 +52,7 @@ export class DownstreamConnection implements ClientSocketOwner {
   readonly worker: WorkerContext;
   readonly parser: RequestParser;
   readonly replies: ReplyReaders = new ReplyReaders();
+  readonly lastKey: LastKey = new LastKey();
   exchange: Exchange | null = null;
   /** The socket's peer, or whom a load balancer named by PROXY protocol; canonical; null for a Unix socket. */
   peerAddress: string | null = null;

@@ -1,7 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
-import { digestOf } from '../keys/key-store.ts';
 import { MASTER_KEY, type ResolvedKey } from '../keys/resolved-key.ts';
 import type { KeyWaiter } from '../worker/worker-context.ts';
 import { clientAddress } from './client-address.ts';
@@ -21,7 +20,7 @@ export function authenticate(exchange: Exchange, onResolved: (result: 'ok' | Gat
   if (text === null) {
     return gatewayError('missing_key', 'Authentication Error, No api key passed in.');
   }
-  const digest = digestOf(text);
+  const digest = exchange.connection.lastKey.digestOf(text);
   const found = exchange.worker.keys.find(digest, exchange.startedMs);
   // Fast case: a virtual key. The configuration refuses one that is the master key too.
   if (found !== undefined && found !== null) return accept(exchange, found);

@@ -6,6 +6,7 @@ import { statusLine } from '../../http1/serializer.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { budgetHeaders } from '../budgets/admit-budgets.ts';
 import { rateLimitHeaders } from '../limits/admit.ts';
+import { attemptCountLines } from '../deployment-details.ts';
 import { connectionOptions } from './connection-options.ts';
 import { isHopByHop } from './upstream-request.ts';
 
@@ -67,19 +68,35 @@ function relayedHeaders(head: ResponseHead, withheld: Uint8Array, echo: boolean,
 
 /** The gateway's own lines on every answer that a deployment gave. */
 export function gatewayHeaders(exchange: Exchange): string {
-  const attempts = exchange.attempts.length;
   const nowMs = performance.now();
-  const overheadUs = exchange.sendOverheadUs + (nowMs - exchange.replyReadMs) * 1000;
-  exchange.overheadUs = overheadUs;
+  exchange.overheadUs = exchange.sendOverheadUs + (nowMs - exchange.replyReadMs) * 1000;
   return (
     `x-slipstream-call-id: ${exchange.id}\r\nx-litellm-call-id: ${exchange.id}\r\n` +
-    (exchange.deployment === null ? '' : exchange.deployment.answerHeaders) +
-    `x-slipstream-attempts: ${attempts}\r\nx-litellm-attempted-retries: ${Math.max(0, attempts - 1 - exchange.fallbackCount)}\r\n` +
+    attemptLines(exchange) +
     (exchange.reservation === null ? '' : rateLimitHeaders(exchange, nowMs)) +
     (exchange.charge === null ? '' : budgetHeaders(exchange)) +
-    `x-litellm-attempted-fallbacks: ${exchange.fallbackCount}\r\nx-slipstream-overhead-us: ${Math.round(overheadUs)}\r\n` +
-    `x-litellm-overhead-duration-ms: ${(overheadUs / 1000).toFixed(3)}\r\n`
+    overheadLines(Math.round(exchange.overheadUs))
   );
+}
+
+/** Which deployment answered, and what went before. */
+function attemptLines({ deployment, attempts, fallbackCount }: Exchange): string {
+  // Fast case: the first attempt was the last.
+  if (deployment !== null && attempts.length === 1 && fallbackCount === 0) return deployment.firstAnswerHeaders;
+  const retries = Math.max(0, attempts.length - 1 - fallbackCount);
+  return (
+    (deployment === null ? '' : deployment.answerHeaders) + attemptCountLines(attempts.length, retries, fallbackCount)
+  );
+}
+
+/** Three decimals of every millisecond: a look-up costs a tenth of `toFixed`. */
+const DECIMALS: readonly string[] = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, '0'));
+
+/** @param overheadUs a whole number ≥ 0. */
+function overheadLines(overheadUs: number): string {
+  const decimals = overheadUs % 1000;
+  const milliseconds = (overheadUs - decimals) / 1000;
+  return `x-slipstream-overhead-us: ${overheadUs}\r\nx-litellm-overhead-duration-ms: ${milliseconds}.${DECIMALS[decimals]!}\r\n`;
 }
 
 /** Status line and header lines of an answer that the gateway itself makes. */

@@ -33,6 +33,10 @@ const PROBE_INTERVAL_MS = 1_000;
 /** As much as a few lines. Empty lines mean nothing to a reader. */
 const PROBE = Buffer.alloc(4096, '\n');
 const NEWLINE = 0x0a;
+/** For 100 lines: more than come in a turn of the loop, as a rule. */
+const SCRATCH_BYTES = 256 * 1024;
+/** Of one UTF-16 unit. */
+const MAX_UTF8_BYTES = 3;
 
 interface EndedSegment {
   readonly fd: number;
@@ -89,6 +93,7 @@ export class JournalWriter {
   #isSyncing = false;
   #lastSyncMs = 0;
   #lastTryMs = 0;
+  readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #text = '';
   #waiters: JournalWaiter[] = [];
   #scheduled = false;
@@ -152,7 +157,7 @@ export class JournalWriter {
     const waiters = this.#waiters;
     this.#text = '';
     this.#waiters = [];
-    this.#begin(Buffer.from(text, 'utf8'), waiters);
+    this.#begin(this.#encode(text), waiters);
   }
 
   /** Called on each tick: fsync when its interval is over, limits, and a probe while the disk refuses lines. */
@@ -184,9 +189,19 @@ export class JournalWriter {
     return this.#text.length > MAX_QUEUED_CHARS || this.#waiters.length > MAX_QUEUED_LINES;
   }
 
+  /** What is written in place is on disk, or dropped, when the write returns: one buffer serves all of it. */
+  #encode(text: string): Uint8Array {
+    if (this.#mustPool || text.length * MAX_UTF8_BYTES > this.#scratch.length) return Buffer.from(text, 'utf8');
+    return this.#scratch.subarray(0, this.#scratch.write(text, 0, 'utf8'));
+  }
+
+  get #mustPool(): boolean {
+    return this.#pace.isPooled || this.#isSyncing;
+  }
+
   #begin(data: Uint8Array, waiters: readonly JournalWaiter[]): void {
     const startedMs = performance.now();
-    const isPooled = this.#pace.isPooled || this.#isSyncing;
+    const isPooled = this.#mustPool;
     const batch: Batch = { data, waiters, startedMs, isPooled, at: 0, shortWrites: 0, isOver: false };
     this.#batch = batch;
     this.#lastTryMs = startedMs;
