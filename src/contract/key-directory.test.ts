@@ -25,6 +25,7 @@ function recordOf(hash: string, alias: string | null = null): KeyRecord {
     modelLimits: { 'gpt-4o': { rpmLimit: 5, tpmLimit: null }, b: { rpmLimit: null, tpmLimit: 7 } },
     userLimits: { rpmLimit: null, tpmLimit: 9, maxParallelRequests: null, modelLimits: {} },
     teamLimits: null,
+    memberLimits: { rpmLimit: 2, tpmLimit: null },
     expiresAtMs: 1_800_000_000_000,
     blocked: false,
   };

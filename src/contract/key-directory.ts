@@ -1,6 +1,6 @@
 import { invariant } from '../base/invariant.ts';
 import type { BudgetSpec, KeyBudgets } from './budget-spec.ts';
-import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RetiredKey } from './key-record.ts';
+import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RateLimitSpec, RetiredKey } from './key-record.ts';
 import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
 
 /*
@@ -191,6 +191,7 @@ function inOrder(record: KeyRecord): KeyRecord {
     modelLimits: modelLimitsInOrder(record.modelLimits),
     userLimits: record.userLimits === null ? null : ownerLimitsInOrder(record.userLimits),
     teamLimits: record.teamLimits === null ? null : ownerLimitsInOrder(record.teamLimits),
+    ...(record.memberLimits === undefined ? {} : { memberLimits: rateLimitsInOrder(record.memberLimits) }),
     ...(record.budgets === undefined ? {} : { budgets: budgetsInOrder(record.budgets) }),
     expiresAtMs: record.expiresAtMs,
     blocked: record.blocked,
@@ -229,9 +230,11 @@ function ownerLimitsInOrder(limits: OwnerLimits): OwnerLimits {
 
 function modelLimitsInOrder(limits: ModelLimits): ModelLimits {
   const names = Object.keys(limits).sort();
-  return Object.fromEntries(
-    names.map((name) => [name, { rpmLimit: limits[name]!.rpmLimit, tpmLimit: limits[name]!.tpmLimit }]),
-  );
+  return Object.fromEntries(names.map((name) => [name, rateLimitsInOrder(limits[name]!)]));
+}
+
+function rateLimitsInOrder({ rpmLimit, tpmLimit }: RateLimitSpec): RateLimitSpec {
+  return { rpmLimit, tpmLimit };
 }
 
 function capacityFor(count: number): number {

@@ -39,6 +39,8 @@ export interface KeyRecord extends LimitSpec {
   readonly userLimits: OwnerLimits | null;
   /** Of the team named in `teamId`; null = none. */
   readonly teamLimits: OwnerLimits | null;
+  /** Of the user as a member of the team: all the keys that it has there. Left out: none. */
+  readonly memberLimits?: RateLimitSpec;
   /** Left out where there are none: of a million keys, few have some. */
   readonly budgets?: KeyBudgets;
   /** Unix ms; null = never. */

@@ -65,6 +65,24 @@ async function untilStatus(status: number, request: () => Promise<unknown>): Pro
   assert.equal(seen, status);
 }
 
+const PAYING = '/team/info?team_id=paying';
+type Spender = { readonly spend: number };
+interface TeamInfo {
+  readonly team_info: Spender;
+  readonly keys: readonly Spender[];
+  readonly team_memberships: readonly Spender[];
+}
+
+/** Until the journal is ingested; then each of the three is exactly so much. */
+async function untilSpent(usd: number, look: () => Promise<readonly number[]>): Promise<void> {
+  let seen: readonly number[] = [];
+  for (let tries = 0; tries < 250 && !seen.includes(usd); tries += 1) {
+    seen = await look();
+    if (!seen.includes(usd)) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.deepEqual(seen, [usd, usd, usd]);
+}
+
 for (const mode of MODES) {
   test(`a generated key works with the openai SDK, is limited, renewed, kept and revoked, ${mode}`, async (t) => {
     const { config, gateway: first } = await gatewayFor(t, mode);
@@ -105,6 +123,11 @@ for (const mode of MODES) {
     const spender = await manage<{ key: string }>(gateway.url, '/key/generate', { team_id: 'paying', user_id: 'ada' });
     for (let asked = 0; asked < 3; asked += 1) await untilStatus(200, () => ask(gateway, spender.key, 'priced'));
     assert.equal(await statusOf(ask(gateway, spender.key, 'priced')), 422);
+    // Metered to the digit: what was refused cost nothing.
+    await untilSpent(0.048, async () => {
+      const { team_info: team, keys, team_memberships: members } = await manage<TeamInfo>(gateway.url, PAYING);
+      return [team, ...keys, ...members].map(({ spend }) => spend);
+    });
     await manage(gateway.url, '/team/update', { team_id: 'paying', max_budget: 1 });
     await untilStatus(200, () => ask(gateway, spender.key, 'priced'));
     await manage(gateway.url, '/team/member_update', { team_id: 'paying', user_id: 'ada', max_budget_in_team: 0 });

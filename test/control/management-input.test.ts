@@ -36,6 +36,20 @@ describe('a management request that is wrong', () => {
         ['{"model_rpm_limit": {"gpt": -1}}', 'model_rpm_limit.gpt'],
         ['{"key_type": "canary"}', 'key_type'],
         ['{"temp_budget_increase": 5}', 'temp_budget_expiry'],
+        ['{"temp_budget_increase": 1e300, "temp_budget_expiry": "2030-01-01"}', 'temp_budget_increase'],
+        // It would be kept as 0, which allows nothing.
+        ['{"max_budget": 1e-12}', 'max_budget'],
+        ['{"model_max_budget": {"gpt": 1e-12}}', 'model_max_budget.gpt'],
+        // An empty text is none where texts are expected, and never lifts a limit.
+        ['{"max_budget": ""}', 'max_budget'],
+        ['{"rpm_limit": ""}', 'rpm_limit'],
+        ['{"models": ""}', 'models'],
+        // PostgreSQL takes neither, and SQLite ends the one at the NUL.
+        [String.raw`{"key_alias": "canary\u0000b"}`, 'key_alias'],
+        [String.raw`{"metadata": {"a": ["canary\ud800"]}}`, 'metadata.a.0'],
+        [String.raw`{"metadata": {"canary\u0000b": 1}}`, 'metadata'],
+        [`{"metadata": {"a": ${'['.repeat(65)}${']'.repeat(65)}}}`, 'metadata'],
+        [`{"metadata": {"a": ${'['.repeat(100_000)}${']'.repeat(100_000)}}}`, 'metadata'],
         [`{"key_alias": "${'x'.repeat(600)}"}`, 'key_alias'],
       ] as const) {
         const answer = await post(home, '/key/generate', body);
@@ -50,6 +64,11 @@ describe('a management request that is wrong', () => {
         ['/team/info', 'team_id'],
         ['/key/info', 'key'],
         ['/audit?start_date=canary', 'start_date'],
+        ['/key/list?key_alias=canary%00', 'key_alias'],
+        ['/user/info?user_id=%00', 'user_id'],
+        ['/spend/logs?api_key=%00', 'api_key'],
+        ["/key/list?sort_by=spend'canary", 'sort_by'],
+        ['/key/list?sort_order=desc;canary', 'sort_order'],
       ] as const) {
         const answer = await adminRequest(home, path, { headers });
         assert.deepEqual(outcome(answer), [400, 'invalid_field', param], path);
@@ -99,7 +118,108 @@ describe('a management request that is wrong', () => {
   });
 });
 
+describe('an empty text', () => {
+  it('is none, as LiteLLM’s Terraform provider writes it in every update', async () => {
+    const home = makeHome(CONFIG);
+    await withControl(home, async () => {
+      await post(home, '/team/new', '{"team_id": "t"}');
+      const given = { key_alias: 'tf', team_id: 't', budget_duration: '30d', organization_id: 'o' };
+      const none = { key_alias: '', team_id: '', budget_duration: '', organization_id: '' };
+      const { json: made } = await post(home, '/key/generate', JSON.stringify({ ...given, duration: '' }));
+      assert.equal(made['expires'], null);
+      const { json, headers: answered } = await post(
+        home,
+        '/key/update',
+        JSON.stringify({ key: made['token'], ...none }),
+      );
+      for (const name of Object.keys(none)) assert.equal(json[name], null, name);
+      assert.equal(answered['x-slipstream-ignored-fields'], undefined, 'and there is nothing to ignore');
+      assert.equal((await post(home, '/key/update', '{"key": ""}')).status, 400);
+      const listed = await adminRequest(home, '/key/list?user_id=&team_id=&page=', { headers });
+      assert.equal(listed.json['total_count'], 1);
+    });
+  });
+});
+
+describe('a request that is refused', () => {
+  it('has done nothing, not even its first part', async () => {
+    const home = makeHome(CONFIG);
+    await withControl(home, async () => {
+      await post(home, '/team/new', '{"team_id": "t", "members_with_roles": [{"user_id": "ann"}]}');
+      await post(home, '/key/generate', '{"key_alias": "taken"}');
+      for (const [path, body, name] of [
+        ['/team/member_add', '{"team_id": "t", "member": [{"user_id": "bob"}, {"user_id": "ann"}]}', 'resource_exists'],
+        ['/user/new', '{"user_id": "bob", "teams": ["t"], "key_alias": "taken"}', 'resource_exists'],
+        ['/user/new', '{"user_id": "bob", "teams": ["t", "nowhere"]}', 'resource_not_found'],
+        ['/team/new', '{"team_id": "u", "members_with_roles": [{"user_id": null}]}', 'invalid_field'],
+      ] as const) {
+        const before = (await adminRequest(home, '/audit', { headers })).json['total'];
+        assert.equal((await post(home, path, body)).headers['x-slipstream-error'], name, body);
+        assert.equal((await adminRequest(home, '/audit', { headers })).json['total'], before, body);
+        assert.equal((await adminRequest(home, '/user/info?user_id=bob', { headers })).status, 404, body);
+      }
+    });
+  });
+
+  it('names a key by its alias though its list of keys is empty', async () => {
+    const home = makeHome(CONFIG);
+    await withControl(home, async () => {
+      await post(home, '/key/generate', '{"key_alias": "one"}');
+      const { json } = await post(home, '/key/delete', '{"keys": [], "key_aliases": ["one"]}');
+      assert.deepEqual(json['deleted_keys'], ['one']);
+    });
+  });
+});
+
 describe('requests at the same time', () => {
+  it('that make keys of a team while it is deleted leave none behind', async () => {
+    const home = makeHome(CONFIG);
+    await withControl(home, async () => {
+      // A key whose team is gone would be bound by nothing.
+      for (let round = 0; round < 12; round += 1) {
+        const team = JSON.stringify({ team_id: `t${round}` });
+        await post(home, '/team/new', team);
+        const { json } = await post(home, '/key/generate', '{}');
+        const key = String(json['token']);
+        await Promise.all([
+          ...Array.from({ length: 4 }, () => post(home, '/key/generate', team)),
+          post(home, '/key/update', JSON.stringify({ key, team_id: `t${round}` })),
+          post(home, '/team/delete', JSON.stringify({ team_ids: [`t${round}`] })),
+        ]);
+        const left = await adminRequest(home, `/key/list?team_id=t${round}`, { headers });
+        assert.equal(left.json['total_count'], 0);
+      }
+    });
+  });
+
+  it('that change different fields of one key, team or user are all kept', async () => {
+    const home = makeHome(CONFIG);
+    await withControl(home, async () => {
+      const changes: readonly object[] = [
+        { guardrails: ['g'] },
+        { prompts: ['p'] },
+        { policies: ['o'] },
+        { access_group_ids: ['a'] },
+        { rpm_limit: 5 },
+        { tpm_limit: 6 },
+      ];
+      const { json: key } = await post(home, '/key/generate', '{}');
+      await post(home, '/team/new', '{"team_id": "t"}');
+      await post(home, '/user/new', '{"user_id": "u", "auto_create_key": false}');
+      for (const [path, id, info, at] of [
+        ['/key/update', { key: key['token'] }, `/key/info?key=${String(key['token'])}`, 'info'],
+        ['/team/update', { team_id: 't' }, '/team/info?team_id=t', 'team_info'],
+        ['/user/update', { user_id: 'u' }, '/user/info?user_id=u', 'user_info'],
+      ] as const) {
+        await Promise.all(changes.map((change) => post(home, path, JSON.stringify({ ...id, ...change }))));
+        const row = (await adminRequest(home, info, { headers })).json[at] as Record<string, unknown>;
+        for (const [name, value] of changes.flatMap((change) => Object.entries(change))) {
+          assert.deepEqual(row[name], value, `${path}: ${name}`);
+        }
+      }
+    });
+  });
+
   it('for one alias, key or team make one', async () => {
     const home = makeHome(CONFIG);
     await withControl(home, async () => {

@@ -165,6 +165,29 @@ describe('what the file declares', () => {
   });
 });
 
+test('limits of a team’s members reach their keys: the member’s own, else the team’s for all', async () => {
+  const home = makeHome(CONFIG);
+  await withControl(home, async () => {
+    const end = SidecarEnd.hello(home.options.controlSocketPath);
+    const members = [{ user_id: 'ann' }, { user_id: 'bob' }];
+    await reply(home, '/team/new', { team_id: 't', team_member_rpm_limit: 5, members_with_roles: members });
+    await reply(home, '/team/member_update', { team_id: 't', user_id: 'ann', rpm_limit: 3, tpm_limit: 4 });
+    let id = 0;
+    const limits = async (user: string | null, team: string | null): Promise<unknown> => {
+      const made = await reply(home, '/key/generate', { user_id: user, team_id: team });
+      end.send({ type: 'key-lookup', id: (id += 1), hash: String(made['token']) });
+      return (await end.take('key-answer')).record?.memberLimits;
+    };
+    assert.deepEqual(await limits('ann', 't'), { rpmLimit: 3, tpmLimit: 4 });
+    assert.deepEqual(await limits('bob', 't'), { rpmLimit: 5, tpmLimit: null });
+    assert.deepEqual(await limits(null, 't'), undefined);
+    assert.deepEqual(await limits('ann', null), undefined);
+    await reply(home, '/team/member_update', { team_id: 't', user_id: 'ann', rpm_limit: null, tpm_limit: null });
+    assert.deepEqual(await limits('ann', 't'), { rpmLimit: 5, tpmLimit: null });
+    end.close();
+  });
+});
+
 describe('the holder of a key', () => {
   it('sees the key, those of its user, and its team; and changes nothing', async () => {
     const home = makeHome(CONFIG);

@@ -210,6 +210,19 @@ describe('requests', () => {
     assert.deepEqual(await limited.statuses(6, 'gpt', OTHER_KEY), [200, 200, 200, 200, 200, 429]);
   });
 
+  it('of a member hold for all keys that the user has in the team, and no other', async (t) => {
+    const member = { teamId: 't', userId: 'ann', memberLimits: { rpmLimit: 3, tpmLimit: null } };
+    const limited = await start(t, { keys: [member, member] });
+    assert.deepEqual(await limited.statuses(2), [200, 200]);
+    assert.deepEqual(await limited.statuses(2, 'gpt', OTHER_KEY), [200, 429]);
+    const refused = await limited.ask();
+    assert.equal(refused.status, 429);
+    assert.match(messageOf(refused), /^Rate limit exceeded for team_member: t\/ann\. Limit type: requests\. /);
+    const apart = await start(t, { keys: [member, { ...member, userId: 'bob' }] });
+    assert.deepEqual(await apart.statuses(3), [200, 200, 200]);
+    assert.deepEqual(await apart.statuses(4, 'gpt', OTHER_KEY), [200, 200, 200, 429]);
+  });
+
   it('by model: the key has its own limit, which stands for the team; aliases count with their group', async (t) => {
     const teamLimits: OwnerLimits = { ...NO_LIMITS, modelLimits: { gpt: { rpmLimit: 1, tpmLimit: null } } };
     const limited = await start(t, {

@@ -122,6 +122,23 @@ describe('a change made by another gateway', () => {
     assert.equal(await gateway.publisher.find(hashOf('a')), null);
   });
 
+  it('that nobody announces, as behind PgBouncer, reaches this one all the same', async (t) => {
+    const options = await testStoreOptions(t);
+    const other = await openTestStore(t, options);
+    await other.keys.create(keyOf('a'), actor());
+    const gateway = await startGateway(t, options);
+    for (const limit of [1, 2, 3]) {
+      await other.db.transaction().execute(async (trx) => {
+        await trx.updateTable('keys').set({ rpm_limit: limit }).where('hash', '=', hashOf('a')).execute();
+        await trx
+          .insertInto('changes')
+          .values({ kind: 'key', object_id: hashOf('a'), at_ms: 1 })
+          .execute();
+      });
+      await within1s(() => gateway.known('a')?.rpmLimit === limit);
+    }
+  });
+
   it('of a team or user reaches all their keys', async (t) => {
     const options = await testStoreOptions(t);
     const other = await openTestStore(t, options);

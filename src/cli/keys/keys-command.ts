@@ -100,9 +100,9 @@ function renderList(keys: readonly ListedKey[]): string {
   const rows = keys.map((key) => [
     key.token,
     key.key_name,
-    key.key_alias ?? '-',
-    key.team_id ?? '-',
-    key.user_id ?? '-',
+    printable(key.key_alias ?? '-'),
+    printable(key.team_id ?? '-'),
+    printable(key.user_id ?? '-'),
     `${key.spend}${key.max_budget === null ? '' : ` of ${key.max_budget}`}`,
     key.blocked ? 'blocked' : (key.expires ?? 'never'),
   ]);
@@ -116,4 +116,9 @@ function renderList(keys: readonly ListedKey[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** An alias is anything its maker likes: none of it may steer the terminal, or make up a line. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?');
 }

@@ -12,6 +12,8 @@ import { AdminError, adminError } from './admin-error.ts';
 import type { AdminServices } from './admin-services.ts';
 import type { Access, AdminEndpoint, Caller } from './endpoint.ts';
 import { readAdminKey } from './read-admin-key.ts';
+import { storableFault } from './storable-json.ts';
+import { withoutEmptyParameters, withoutEmptyTexts } from './without-empty.ts';
 
 /** The gateway's own routes take small JSON. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -165,8 +167,8 @@ export class AdminApi {
   }
 
   async #answer(row: AdminEndpoint, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const query = row.query === null ? {} : check(row.query, request.query);
-    const body = row.body === null ? {} : check(row.body, request.body ?? {});
+    const query = row.query === null ? {} : check(row.query, withoutEmptyParameters(request.query));
+    const body = row.body === null ? {} : check(row.body, withoutEmptyTexts(request.body ?? {}));
     const changedBy = request.headers['litellm-changed-by'];
     const call = {
       caller: this.#callers.get(request) ?? null,
@@ -193,12 +195,18 @@ function needsStore({ tag }: AdminEndpoint): boolean {
 
 /** @throws {AdminError} naming the first field that is wrong, without its value: it can be a secret. */
 function check<T>(schema: z.ZodType<T>, given: unknown): T {
+  const fault = storableFault(given);
+  if (fault !== null) throw invalid(fault.path, fault.message);
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const param = issue?.path.join('.') ?? '';
-  if (param === '') throw adminError('invalid_field', `The request ${issue?.message ?? 'is not understood'}.`);
-  throw adminError('invalid_field', `${param}: ${issue?.message ?? 'is not understood'}`, param);
+  throw invalid(issue?.path ?? [], issue?.message ?? 'is not understood');
+}
+
+function invalid(path: readonly PropertyKey[], message: string): AdminError {
+  if (path.length === 0) return adminError('invalid_field', `The request ${message}.`);
+  const param = path.join('.');
+  return adminError('invalid_field', `${param}: ${message}`, param);
 }
 
 /** Named by nobody, or known and without effect; given, and not null. Only names that a header can carry. */
@@ -206,7 +214,7 @@ function ignoredFields(row: AdminEndpoint, body: unknown): string[] {
   if (row.body === null || typeof body !== 'object' || body === null) return [];
   const { shape } = row.body;
   return Object.entries(body)
-    .filter(([name, value]) => value !== null && (!Object.hasOwn(shape, name) || row.inert.has(name)))
+    .filter(([name, value]) => value !== null && value !== '' && (!Object.hasOwn(shape, name) || row.inert.has(name)))
     .map(([name]) => name)
     .filter((name) => /^\w{1,64}$/.test(name));
 }

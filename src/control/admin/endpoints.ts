@@ -9,6 +9,7 @@ import { openApiDocument } from './openapi-document.ts';
 import { SPEND_ENDPOINTS } from './spend/spend-endpoints.ts';
 import { LIST_TEAMS_ENDPOINTS } from './teams/list-teams-endpoints.ts';
 import { MEMBER_ENDPOINTS } from './teams/member-endpoints.ts';
+import { PERMISSION_ENDPOINTS } from './teams/permission-endpoints.ts';
 import { TEAM_ENDPOINTS } from './teams/team-endpoints.ts';
 import { listUsersEndpoint } from './users/list-users-endpoint.ts';
 import { USER_ENDPOINTS } from './users/user-endpoints.ts';
@@ -35,6 +36,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...TEAM_ENDPOINTS,
   ...LIST_TEAMS_ENDPOINTS,
   ...MEMBER_ENDPOINTS,
+  ...PERMISSION_ENDPOINTS,
   ...USER_ENDPOINTS,
   listUsersEndpoint,
   ...GATEWAY_ENDPOINTS,

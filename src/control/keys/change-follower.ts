@@ -3,10 +3,11 @@ import type { Store } from '../store/store.ts';
 import type { ChangeRow } from '../store/tables/log-tables.ts';
 
 const CHANGES_PER_READ = 1000;
-/** How often it is asked for changes that nobody announced here: those of another process. */
+/**
+ * How often it is asked for changes that nobody announced here: those of another process. Also where announcements
+ * arrive: that they have ceased to is never told, and a change must be in force within a second all the same.
+ */
 const POLL_MS = 400;
-/** The same where announcements arrive. */
-const ANNOUNCED_POLL_MS = 2000;
 const RETRY_MS = 500;
 /** Lines of the sequence are kept so long, for gateways that were cut off from the database. */
 const KEPT_MS = 24 * 3600 * 1000;
@@ -18,8 +19,6 @@ export interface ChangeFollowerOptions {
   /** Reads everything anew. */
   readonly onLoad: () => Promise<void>;
   readonly onChanges: (changes: readonly ChangeRow[]) => Promise<void>;
-  /** Announcements of other gateways can be expected. */
-  readonly isAnnounced: () => boolean;
 }
 
 /**
@@ -36,8 +35,6 @@ export class ChangeFollower {
   #ownSequence = 0;
   #isWoken = false;
   #wake: () => void = () => undefined;
-  /** A change was found that an announcement should have told: they do not arrive, whatever the connection says. */
-  #isDeaf = false;
   #hasFailed = false;
   #prunedAtMs = performance.now();
   #isClosed = false;
@@ -55,12 +52,6 @@ export class ChangeFollower {
   wake(): void {
     this.#isWoken = true;
     this.#wake();
-  }
-
-  /** An announcement has come. */
-  hear(): void {
-    this.#isDeaf = false;
-    this.wake();
   }
 
   /** Everything is read again, soon. */
@@ -87,11 +78,10 @@ export class ChangeFollower {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
-      let waitMs = this.#options.isAnnounced() && !this.#isDeaf ? ANNOUNCED_POLL_MS : POLL_MS;
-      const wasWoken = this.#isWoken;
+      let waitMs = POLL_MS;
       this.#isWoken = false;
       try {
-        if (await this.#step(wasWoken)) continue;
+        if (await this.#step()) continue;
         this.#hasFailed = false;
       } catch (error) {
         this.#fail(error);
@@ -102,7 +92,7 @@ export class ChangeFollower {
   }
 
   /** @returns there may be more. */
-  async #step(wasWoken: boolean): Promise<boolean> {
+  async #step(): Promise<boolean> {
     const { store, onLoad, onChanges } = this.#options;
     if (this.#sequence === null) {
       const sequence = await store.changes.lastSequence();
@@ -124,7 +114,6 @@ export class ChangeFollower {
     }
     const last = changes.at(-1);
     if (last !== undefined) {
-      if (!wasWoken && this.#options.isAnnounced()) this.#isDeaf = true;
       await onChanges(changes);
       if (this.#sequence === from) this.#sequence = last.sequence;
     }

@@ -23,7 +23,6 @@ export interface ChangeListenerOptions {
 export class ChangeListener {
   readonly #options: ChangeListenerOptions;
   #client: Client | null = null;
-  #isListening = false;
   #failures = 0;
   #retry: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -33,13 +32,8 @@ export class ChangeListener {
     void this.#connect();
   }
 
-  get isListening(): boolean {
-    return this.#isListening;
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#isListening = false;
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#client !== null) await ended(this.#client);
   }
@@ -65,7 +59,6 @@ export class ChangeListener {
         await client.end();
         return;
       }
-      this.#isListening = true;
       this.#failures = 0;
       this.#options.onAnnounced();
     } catch (error) {
@@ -83,7 +76,6 @@ export class ChangeListener {
   #onEnd(client: Client): void {
     if (this.#client !== client) return;
     this.#client = null;
-    this.#isListening = false;
     this.#again();
   }
 

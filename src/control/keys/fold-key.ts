@@ -1,5 +1,5 @@
 import type { BudgetSpec, KeyBudgets } from '../../contract/budget-spec.ts';
-import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits } from '../../contract/key-record.ts';
+import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RateLimitSpec } from '../../contract/key-record.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 
 /** LiteLLM's words in a list of models. */
@@ -43,6 +43,10 @@ export interface OwnerGrant {
   readonly memberBudget?: BudgetSpec;
   /** Of a team: of the members, by their users' ids, that have one of their own. */
   readonly memberBudgets?: ReadonlyMap<string, BudgetSpec>;
+  /** Of a team: of each member, as far as it has none of its own. */
+  readonly memberLimits?: RateLimitSpec;
+  /** Of a team: of the members, by their users' ids, that have some of their own. */
+  readonly ownMemberLimits?: ReadonlyMap<string, RateLimitSpec>;
   readonly blocked: boolean;
 }
 
@@ -57,6 +61,7 @@ export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
   const user = grant.userId === null ? undefined : users.get(grant.userId);
   const team = grant.teamId === null ? undefined : teams.get(grant.teamId);
   const budgets = foldBudgets(grant, user, team);
+  const memberLimits = foldMemberLimits(grant, team);
   return {
     hash: grant.hash,
     alias: grant.alias,
@@ -72,6 +77,7 @@ export function foldKey(grant: KeyGrant, { users, teams }: Owners): KeyRecord {
     modelLimits: grant.modelLimits,
     userLimits: user?.limits ?? null,
     teamLimits: team?.limits ?? null,
+    ...(memberLimits === null ? {} : { memberLimits }),
     ...(budgets === null ? {} : { budgets }),
     expiresAtMs: grant.expiresAtMs,
     blocked: grant.blocked || user?.blocked === true || team?.blocked === true,
@@ -89,6 +95,14 @@ function foldBudgets(grant: KeyGrant, user: OwnerGrant | undefined, team: OwnerG
   const { key, user: ofUser, team: ofTeam, member, models } = budgets;
   const isFree = [key, ofUser, ofTeam, member].every((budget) => budget === null) && Object.keys(models).length === 0;
   return isFree ? null : budgets;
+}
+
+function foldMemberLimits({ userId }: KeyGrant, team: OwnerGrant | undefined): RateLimitSpec | null {
+  if (userId === null || team === undefined) return null;
+  const own = team.ownMemberLimits?.get(userId);
+  const rpmLimit = own?.rpmLimit ?? team.memberLimits?.rpmLimit ?? null;
+  const tpmLimit = own?.tpmLimit ?? team.memberLimits?.tpmLimit ?? null;
+  return rpmLimit === null && tpmLimit === null ? null : { rpmLimit, tpmLimit };
 }
 
 /**

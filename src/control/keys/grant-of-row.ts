@@ -37,7 +37,7 @@ export function userGrantOfRow(row: UserRow): OwnerGrant {
   };
 }
 
-/** @param members of this team; those without a budget of their own need not be there. */
+/** @param members of this team; those without a budget or limit of their own need not be there. */
 export function teamGrantOfRow(row: TeamRow, members: readonly TeamMemberRow[]): OwnerGrant {
   return {
     alias: row.team_alias,
@@ -47,7 +47,24 @@ export function teamGrantOfRow(row: TeamRow, members: readonly TeamMemberRow[]):
     limits: ownerLimits(row),
     ...budgetOfRow(row),
     ...memberBudgetsOfRows(row, members),
+    ...memberLimitsOfRows(row, members),
     blocked: row.blocked,
+  };
+}
+
+function memberLimitsOfRows(
+  team: TeamRow,
+  members: readonly TeamMemberRow[],
+): Pick<OwnerGrant, 'memberLimits' | 'ownMemberLimits'> {
+  const { team_member_rpm_limit: rpmLimit, team_member_tpm_limit: tpmLimit } = team;
+  const own = members.filter((member) => member.rpm_limit !== null || member.tpm_limit !== null);
+  const limitsOf = (member: TeamMemberRow): RateLimitSpec => ({
+    rpmLimit: member.rpm_limit,
+    tpmLimit: member.tpm_limit,
+  });
+  return {
+    ...(rpmLimit === null && tpmLimit === null ? {} : { memberLimits: { rpmLimit, tpmLimit } }),
+    ...(own.length === 0 ? {} : { ownMemberLimits: new Map(own.map((row) => [row.user_id, limitsOf(row)])) }),
   };
 }
 

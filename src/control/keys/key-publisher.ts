@@ -153,7 +153,7 @@ export class KeyPublisher {
       databaseUrl,
       connectTimeoutMs,
       logger,
-      onAnnounced: () => this.#follower?.hear(),
+      onAnnounced: () => this.#follower?.wake(),
     });
   }
 
@@ -176,7 +176,6 @@ export class KeyPublisher {
       logger: this.#options.logger,
       onLoad: () => this.#load(store),
       onChanges: (changes) => this.#takeChanges(store, changes),
-      isAnnounced: () => this.#listener?.isListening === true,
     });
   }
 

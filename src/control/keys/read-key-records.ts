@@ -150,7 +150,7 @@ async function readOwners(store: Store, grants: readonly KeyGrant[], declared: O
   const [userRows, teamRows, members] = await Promise.all([
     store.users.findMany(userIds),
     store.teams.findMany(teamIds),
-    memberBudgets(store, grants, teamIds),
+    restrictedMembers(store, grants, teamIds),
   ]);
   for (const row of userRows) users.set(row.user_id, userGrantOfRow(row));
   const membersOf = Map.groupBy(members, (member) => member.team_id);
@@ -158,15 +158,20 @@ async function readOwners(store: Store, grants: readonly KeyGrant[], declared: O
   return { users, teams };
 }
 
-/** Members of these teams with budgets of their own, as far as they have any of the keys. */
-async function memberBudgets(
+/** Members of these teams with budgets or limits of their own, as far as they have any of the keys. */
+async function restrictedMembers(
   store: Store,
   grants: readonly KeyGrant[],
   teamIds: readonly string[],
 ): Promise<TeamMemberRow[]> {
   const userIds = namedOwners(grants, new Map(), ({ teamId, userId }) => (teamId === null ? null : userId));
   if (teamIds.length === 0 || userIds.length === 0) return [];
-  const query = store.db.selectFrom('team_members').selectAll().where('max_budget_nano', 'is not', null);
+  const query = store.db
+    .selectFrom('team_members')
+    .selectAll()
+    .where((eb) =>
+      eb.or([eb('max_budget_nano', 'is not', null), eb('rpm_limit', 'is not', null), eb('tpm_limit', 'is not', null)]),
+    );
   return query.where('team_id', 'in', teamIds).where('user_id', 'in', userIds).execute();
 }
 

@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import { parseBudgetRow } from '../../contract/budget-row.ts';
+import type { Within } from './change-log.ts';
 import type { Database } from './database.ts';
 import { NO_NODE } from './tables/budget-tables.ts';
 
@@ -64,9 +65,9 @@ export class BudgetRepository {
   }
 
   /** The spend of a window becomes `nano`, whatever it was. @param name of the row. */
-  async setSpend(name: string, nano: bigint, nowMs: number): Promise<void> {
+  async setSpend(name: string, nano: bigint, nowMs: number, within: Within = null): Promise<void> {
     const endMs = parseBudgetRow(name)?.endMs ?? Infinity;
-    await this.#db.transaction().execute(async (trx) => {
+    const set = async (trx: Transaction<Database>): Promise<void> => {
       const found = await trx.selectFrom('budget_spend').select(['spend_nano']).where('name', '=', name).execute();
       const difference = nano - found.reduce((sum, row) => sum + row.spend_nano, 0n);
       await trx
@@ -85,23 +86,26 @@ export class BudgetRepository {
           }),
         )
         .execute();
-    });
+    };
+    await (within === null ? this.#db.transaction().execute(set) : set(within.trx));
   }
 
   /** What a key had spent is its successor's: the key has a new text, and so another hash. */
-  async carryOver(hash: string, newHash: string, nowMs: number): Promise<void> {
+  async carryOver(hash: string, newHash: string, nowMs: number, within: Within = null): Promise<void> {
     for (const [from, until] of [
       [`key:${hash}:`, `key:${hash};`],
       [`model:${hash}/`, `model:${hash}0`],
     ] as const) {
-      const found = await this.#db
+      const found = await (within?.trx ?? this.#db)
         .selectFrom('budget_spend')
         .select(['name', 'end_ms', ({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano')])
         .where('name', '>=', from)
         .where('name', '<', until)
         .groupBy(['name', 'end_ms'])
         .execute();
-      for (const { name, sum_nano: spent } of found) await this.setSpend(name.replace(hash, newHash), spent, nowMs);
+      for (const { name, sum_nano: spent } of found) {
+        await this.setSpend(name.replace(hash, newHash), spent, nowMs, within);
+      }
     }
   }
 

@@ -25,16 +25,17 @@ export interface AuditEntry {
   readonly after: object | null;
 }
 
-/** One transaction that changes what gateways work by. */
-export interface ChangeScope {
+/** One transaction that changes what gateways work by. In place of an actor it makes another change part of itself. */
+export interface ChangeScope extends Actor {
   readonly trx: Transaction<Database>;
-  readonly nowMs: number;
-  readonly changedBy: string;
   /** Writes a line of the audit log, and announces the object. */
   record(entry: AuditEntry): void;
   /** Without a line of its own: it changed since another did. */
   announce(kind: ChangeKind, objectId: string): void;
 }
+
+/** The change that a read is a part of: it sees what that has done. Null: none. */
+export type Within = Pick<ChangeScope, 'trx'> | null;
 
 interface Announcement {
   readonly kind: ChangeKind;
@@ -67,7 +68,15 @@ export class ChangeLog {
     return () => this.#listeners.delete(listener);
   }
 
-  async run<T>({ changedBy, nowMs }: Actor, work: (scope: ChangeScope) => Promise<T>): Promise<T> {
+  /**
+   * All or nothing. Changes are made one after another, by all gateways, so that what `work` reads through its
+   * transaction stays true until the end of it; through anything else it must not read, which could wait for itself.
+   *
+   * @param actor who; or the change that this one is a part of.
+   */
+  async run<T>(actor: Actor | ChangeScope, work: (scope: ChangeScope) => Promise<T>): Promise<T> {
+    if ('trx' in actor) return work(actor);
+    const { changedBy, nowMs } = actor;
     const { value, sequence } = await this.#db.transaction().execute(async (trx) => {
       // Numbers become visible in their order: changes are made one after another, by all gateways. First thing, so
       // that two of them can't hold rows that the other wants.

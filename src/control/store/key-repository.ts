@@ -1,5 +1,5 @@
 import type { Expression, ExpressionBuilder, Insertable, Kysely, SqlBool } from 'kysely';
-import type { Actor, ChangeLog, ChangeScope } from './change-log.ts';
+import type { Actor, ChangeLog, ChangeScope, Within } from './change-log.ts';
 import type { Database } from './database.ts';
 import { contains, isGiven, type Page, type PageRequest } from './list-page.ts';
 import { rowDifference } from './row-difference.ts';
@@ -34,6 +34,11 @@ export interface KeyFilter {
   readonly organizationId?: string | null;
 }
 
+/** One of the two, or both. */
+export type KeyOwners =
+  | { readonly teamId: string; readonly userId?: string }
+  | { readonly teamId?: string; readonly userId: string };
+
 /** SQLite takes 32,766 values. */
 const HASHES_PER_QUERY = 5000;
 
@@ -56,7 +61,7 @@ export class KeyRepository {
   }
 
   /** @throws {StoreError} `conflict` if the key or its alias exists. */
-  async create(key: NewKey, actor: Actor): Promise<KeyRow> {
+  async create(key: NewKey, actor: Actor | ChangeScope): Promise<KeyRow> {
     return this.#log.run(actor, async (scope) => {
       const retired = await scope.trx
         .selectFrom('retired_keys')
@@ -70,12 +75,14 @@ export class KeyRepository {
     });
   }
 
-  async find(hash: string): Promise<KeyRow | null> {
-    return (await this.#db.selectFrom('keys').selectAll().where('hash', '=', hash).executeTakeFirst()) ?? null;
+  async find(hash: string, within: Within = null): Promise<KeyRow | null> {
+    const query = (within?.trx ?? this.#db).selectFrom('keys').selectAll();
+    return (await query.where('hash', '=', hash).executeTakeFirst()) ?? null;
   }
 
-  async findByAlias(alias: string): Promise<KeyRow | null> {
-    return (await this.#db.selectFrom('keys').selectAll().where('key_alias', '=', alias).executeTakeFirst()) ?? null;
+  async findByAlias(alias: string, within: Within = null): Promise<KeyRow | null> {
+    const query = (within?.trx ?? this.#db).selectFrom('keys').selectAll();
+    return (await query.where('key_alias', '=', alias).executeTakeFirst()) ?? null;
   }
 
   /** Those that exist, in no order. At most 10,000 hashes. */
@@ -103,12 +110,12 @@ export class KeyRepository {
     return query.orderBy('hash').limit(limit).execute();
   }
 
-  /** All hashes of a team's or user's keys, in their order. */
-  async hashesOf(owner: { readonly teamId: string } | { readonly userId: string }): Promise<string[]> {
-    const query = this.#db.selectFrom('keys').select('hash').orderBy('hash');
-    const found =
-      'teamId' in owner ? query.where('team_id', '=', owner.teamId) : query.where('user_id', '=', owner.userId);
-    return (await found.execute()).map(({ hash }) => hash);
+  /** All hashes of a team's or user's keys, or of those that a user has in a team, in their order. */
+  async hashesOf({ teamId, userId }: KeyOwners, within: Within = null): Promise<string[]> {
+    let query = (within?.trx ?? this.#db).selectFrom('keys').select('hash').orderBy('hash');
+    if (teamId !== undefined) query = query.where('team_id', '=', teamId);
+    if (userId !== undefined) query = query.where('user_id', '=', userId);
+    return (await query.execute()).map(({ hash }) => hash);
   }
 
   async count(): Promise<number> {
@@ -134,12 +141,12 @@ export class KeyRepository {
    *
    * @throws {StoreError} `conflict` if another key has the alias.
    */
-  async update(hash: string, changes: KeyChanges, actor: Actor): Promise<KeyRow | null> {
+  async update(hash: string, changes: KeyChanges, actor: Actor | ChangeScope): Promise<KeyRow | null> {
     return this.#update(hash, changes, actor, 'updated');
   }
 
   /** @returns the row as it is now; null: there is no such key. */
-  async setBlocked(hash: string, blocked: boolean, actor: Actor): Promise<KeyRow | null> {
+  async setBlocked(hash: string, blocked: boolean, actor: Actor | ChangeScope): Promise<KeyRow | null> {
     return this.#update(hash, { blocked }, actor, blocked ? 'blocked' : 'unblocked');
   }
 
@@ -148,7 +155,7 @@ export class KeyRepository {
    *
    * @returns the row as it is now; null: there is no such key.
    */
-  async rotate({ hash, newHash, changes, graceUntilMs }: Rotation, actor: Actor): Promise<KeyRow | null> {
+  async rotate({ hash, newHash, changes, graceUntilMs }: Rotation, actor: Actor | ChangeScope): Promise<KeyRow | null> {
     return this.#log.run(actor, async (scope) => {
       const { trx } = scope;
       const moved = { ...changes, hash: newHash };
@@ -171,7 +178,7 @@ export class KeyRepository {
   }
 
   /** @returns the hashes of those that there were. */
-  async delete(hashes: readonly string[], actor: Actor): Promise<string[]> {
+  async delete(hashes: readonly string[], actor: Actor | ChangeScope): Promise<string[]> {
     if (hashes.length === 0) return [];
     return this.#log.run(actor, (scope) => deleteKeys(hashes, scope));
   }

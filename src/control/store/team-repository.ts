@@ -1,5 +1,5 @@
 import type { Expression, ExpressionBuilder, Insertable, Kysely, SqlBool } from 'kysely';
-import type { Actor, ChangeLog, ChangeScope } from './change-log.ts';
+import type { Actor, ChangeLog, ChangeScope, Within } from './change-log.ts';
 import type { Database } from './database.ts';
 import { deleteKeys } from './key-repository.ts';
 import { contains, isGiven, type Page, type PageRequest } from './list-page.ts';
@@ -48,7 +48,7 @@ export class TeamRepository {
   }
 
   /** @throws {StoreError} `conflict` if the id exists. */
-  async create(team: NewTeam, members: readonly NewTeamMember[], actor: Actor): Promise<TeamRow> {
+  async create(team: NewTeam, members: readonly NewTeamMember[], actor: Actor | ChangeScope): Promise<TeamRow> {
     return this.#log.run(actor, async (scope) => {
       const { trx, nowMs, changedBy } = scope;
       const provenance = { created_at_ms: nowMs, updated_at_ms: nowMs, created_by: changedBy, updated_by: changedBy };
@@ -61,8 +61,9 @@ export class TeamRepository {
     });
   }
 
-  async find(teamId: string): Promise<TeamRow | null> {
-    return (await this.#db.selectFrom('teams').selectAll().where('team_id', '=', teamId).executeTakeFirst()) ?? null;
+  async find(teamId: string, within: Within = null): Promise<TeamRow | null> {
+    const query = (within?.trx ?? this.#db).selectFrom('teams').selectAll();
+    return (await query.where('team_id', '=', teamId).executeTakeFirst()) ?? null;
   }
 
   /** Those that exist, in no order. At most 10,000 ids. */
@@ -85,7 +86,7 @@ export class TeamRepository {
   }
 
   /** Changes the columns named. @returns the row as it is now; null: there is no such team. */
-  async update(teamId: string, changes: TeamChanges, actor: Actor): Promise<TeamRow | null> {
+  async update(teamId: string, changes: TeamChanges, actor: Actor | ChangeScope): Promise<TeamRow | null> {
     return this.#log.run(actor, async (scope) => {
       const { trx, nowMs, changedBy } = scope;
       const before = await trx.selectFrom('teams').selectAll().where('team_id', '=', teamId).executeTakeFirst();
@@ -102,7 +103,7 @@ export class TeamRepository {
   }
 
   /** With their members and their keys. @returns the ids of those that there were. */
-  async delete(teamIds: readonly string[], actor: Actor): Promise<string[]> {
+  async delete(teamIds: readonly string[], actor: Actor | ChangeScope): Promise<string[]> {
     if (teamIds.length === 0) return [];
     return this.#log.run(actor, async (scope) => {
       const { trx } = scope;
@@ -120,8 +121,8 @@ export class TeamRepository {
   }
 
   /** In the order in which they were added. */
-  async members(teamId: string): Promise<TeamMemberRow[]> {
-    const query = this.#db.selectFrom('team_members').selectAll().where('team_id', '=', teamId);
+  async members(teamId: string, within: Within = null): Promise<TeamMemberRow[]> {
+    const query = (within?.trx ?? this.#db).selectFrom('team_members').selectAll().where('team_id', '=', teamId);
     return query.orderBy('created_at_ms').orderBy('user_id').execute();
   }
 
@@ -148,7 +149,7 @@ export class TeamRepository {
   async addMembers(
     teamId: string,
     members: readonly NewTeamMember[],
-    actor: Actor,
+    actor: Actor | ChangeScope,
   ): Promise<readonly TeamMemberRow[] | null> {
     return this.#log.run(actor, async (scope) => {
       const team = await scope.trx
@@ -167,7 +168,7 @@ export class TeamRepository {
   async updateMember(
     { teamId, userId }: { readonly teamId: string; readonly userId: string },
     changes: TeamMemberChanges,
-    actor: Actor,
+    actor: Actor | ChangeScope,
   ): Promise<TeamMemberRow | null> {
     return this.#log.run(actor, async (scope) => {
       const { trx, nowMs } = scope;
@@ -192,7 +193,11 @@ export class TeamRepository {
    *
    * @returns those that were members.
    */
-  async removeMembers(teamId: string, userIds: readonly string[], actor: Actor): Promise<TeamMemberRow[]> {
+  async removeMembers(
+    teamId: string,
+    userIds: readonly string[],
+    actor: Actor | ChangeScope,
+  ): Promise<TeamMemberRow[]> {
     if (userIds.length === 0) return [];
     return this.#log.run(actor, async (scope) => {
       const rows = await scope.trx

@@ -1,5 +1,5 @@
 import type { Expression, ExpressionBuilder, Insertable, Kysely, SqlBool } from 'kysely';
-import type { Actor, ChangeLog } from './change-log.ts';
+import type { Actor, ChangeLog, ChangeScope, Within } from './change-log.ts';
 import type { Database } from './database.ts';
 import { deleteKeys } from './key-repository.ts';
 import { contains, isGiven, type Page, type PageRequest } from './list-page.ts';
@@ -40,7 +40,7 @@ export class UserRepository {
   }
 
   /** @throws {StoreError} `conflict` if the id exists. */
-  async create(user: NewUser, actor: Actor): Promise<UserRow> {
+  async create(user: NewUser, actor: Actor | ChangeScope): Promise<UserRow> {
     return this.#log.run(actor, async (scope) => {
       const { trx, nowMs, changedBy } = scope;
       const provenance = { created_at_ms: nowMs, updated_at_ms: nowMs, created_by: changedBy, updated_by: changedBy };
@@ -52,13 +52,14 @@ export class UserRepository {
     });
   }
 
-  async find(userId: string): Promise<UserRow | null> {
-    return (await this.#db.selectFrom('users').selectAll().where('user_id', '=', userId).executeTakeFirst()) ?? null;
+  async find(userId: string, within: Within = null): Promise<UserRow | null> {
+    const query = (within?.trx ?? this.#db).selectFrom('users').selectAll();
+    return (await query.where('user_id', '=', userId).executeTakeFirst()) ?? null;
   }
 
   /** Nobody keeps two users from having one address: the one made first. */
-  async findByEmail(email: string): Promise<UserRow | null> {
-    const query = this.#db.selectFrom('users').selectAll().where('user_email', '=', email);
+  async findByEmail(email: string, within: Within = null): Promise<UserRow | null> {
+    const query = (within?.trx ?? this.#db).selectFrom('users').selectAll().where('user_email', '=', email);
     return (await query.orderBy('created_at_ms').orderBy('user_id').executeTakeFirst()) ?? null;
   }
 
@@ -82,7 +83,7 @@ export class UserRepository {
   }
 
   /** Changes the columns named. @returns the row as it is now; null: there is no such user. */
-  async update(userId: string, changes: UserChanges, actor: Actor): Promise<UserRow | null> {
+  async update(userId: string, changes: UserChanges, actor: Actor | ChangeScope): Promise<UserRow | null> {
     return this.#log.run(actor, async (scope) => {
       const { trx, nowMs, changedBy } = scope;
       const before = await trx.selectFrom('users').selectAll().where('user_id', '=', userId).executeTakeFirst();
@@ -99,7 +100,7 @@ export class UserRepository {
   }
 
   /** With their keys and memberships. @returns the ids of those that there were. */
-  async delete(userIds: readonly string[], actor: Actor): Promise<string[]> {
+  async delete(userIds: readonly string[], actor: Actor | ChangeScope): Promise<string[]> {
     if (userIds.length === 0) return [];
     return this.#log.run(actor, async (scope) => {
       const { trx } = scope;

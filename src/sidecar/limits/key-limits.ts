@@ -6,7 +6,7 @@ import type { WorkerLimits } from './worker-limits.ts';
 export interface KeyLimits {
   /** The key's own; its answers tell how much of them is left. */
   readonly own: SubjectLimits | null;
-  /** The key's, its user's, its team's: what of them there is, in this order. */
+  /** The key's, its user's, its team's, its user's in that team: what of them there is, in this order. */
   readonly subjects: readonly SubjectLimits[];
   /** By model or group name; null = none. */
   readonly byModel: ReadonlyMap<string, readonly SubjectLimits[]> | null;
@@ -16,11 +16,15 @@ export interface KeyLimits {
 
 /** @returns null for a key under no limit: that null is all that its requests look at. */
 export function resolveKeyLimits(record: KeyRecord, limits: WorkerLimits): KeyLimits | null {
-  const { hash, userId, teamId, userLimits, teamLimits } = record;
+  const { hash, userId, teamId, userLimits, teamLimits, memberLimits } = record;
   const own = subjectLimits(limits, 'api_key', hash, record);
   const user = userId === null ? null : subjectLimits(limits, 'user', userId, userLimits);
   const team = teamId === null ? null : subjectLimits(limits, 'team', teamId, teamLimits);
-  const subjects = [own, user, team].filter((subject) => subject !== null);
+  const member =
+    memberLimits === undefined
+      ? null
+      : subjectLimits(limits, 'team_member', `${teamId}/${userId}`, { ...memberLimits, maxParallelRequests: null });
+  const subjects = [own, user, team, member].filter((subject) => subject !== null);
   const byModel = resolveModelLimits(record, limits);
   if (subjects.length === 0 && byModel === null) return null;
   return { own, subjects, byModel, hidesProviders: own !== null && (own.rpm !== null || own.tpm !== null) };

@@ -9,6 +9,7 @@ export const LIMIT_SUBJECTS = [
   'model_per_user',
   'team',
   'model_per_team',
+  'team_member',
   'model_group',
   'deployment',
 ] as const;
@@ -21,7 +22,7 @@ export type LimitKind = (typeof LIMIT_KINDS)[number];
 /** The limits of one subject, and where the limit table counts what it uses. */
 export interface SubjectLimits {
   readonly subject: LimitSubject;
-  /** Hash of the key, id of the user or team, name of the group; with `:model` where it is a model's. */
+  /** Hash of the key, id of the user or team, `team/user`, name of the group; with `:model` where it is a model's. */
   readonly name: string;
   /** In the limit table; −1: the table was full, so every request of the subject is refused. */
   readonly row: number;

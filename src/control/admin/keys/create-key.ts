@@ -1,5 +1,5 @@
 import type { KeyRow } from '../../store/tables/key-tables.ts';
-import type { Actor } from '../../store/change-log.ts';
+import type { Actor, ChangeScope, Within } from '../../store/change-log.ts';
 import { isConflict } from '../../store/store-error.ts';
 import { adminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
@@ -19,17 +19,20 @@ export interface CreatedKey {
 export async function createKey(
   request: GenerateKeyRequest,
   services: AdminServices,
-  actor: Actor,
+  actor: Actor | ChangeScope,
 ): Promise<CreatedKey> {
   const key = request.key ?? newKeyText();
   const hash = hashKey(key);
   refuseTakenHash(hash, services);
-  await checkOwners(request, services);
-  await checkAlias(request.key_alias, null, services);
   const columns = keyColumns(request, {}, actor.nowMs);
   const spend = typeof request.spend === 'number' ? { spend_nano: nanoOrNull(request.spend) ?? 0n } : {};
+  const { changes, keys } = services.store();
   try {
-    const row = await services.store().keys.create({ ...columns, ...spend, hash, key_name: shownName(key) }, actor);
+    const row = await changes.run(actor, async (scope) => {
+      await checkOwners(request, services, scope);
+      await checkAlias(request.key_alias, null, services, scope);
+      return keys.create({ ...columns, ...spend, hash, key_name: shownName(key) }, scope);
+    });
     return { key, row };
   } catch (error) {
     throw isConflict(error) ? keyTaken() : error;
@@ -42,13 +45,18 @@ export function refuseTakenHash(hash: string, services: AdminServices): void {
   if (hash === masterKeyHash || declared.keys.some((grant) => grant.hash === hash)) throw keyTaken();
 }
 
-/** @throws {AdminError} when the team is neither in the file nor in the store. Users may be unknown. */
+/**
+ * A key of a team that does not exist would be bound by nothing.
+ *
+ * @throws {AdminError} when the team is neither in the file nor in the store. Users may be unknown.
+ */
 export async function checkOwners(
   { team_id: teamId }: { readonly team_id?: string | null | undefined },
   services: AdminServices,
+  within: Within,
 ): Promise<void> {
   if (teamId === undefined || teamId === null || services.state().declared.owners.teams.has(teamId)) return;
-  if ((await services.store().teams.find(teamId)) === null) {
+  if ((await services.store().teams.find(teamId, within)) === null) {
     throw adminError('resource_not_found', `Team doesn't exist: team_id=${teamId}.`, 'team_id');
   }
 }
@@ -58,9 +66,10 @@ export async function checkAlias(
   alias: string | null | undefined,
   own: string | null,
   services: AdminServices,
+  within: Within,
 ): Promise<void> {
   if (alias === undefined || alias === null) return;
-  const other = await services.store().keys.findByAlias(alias);
+  const other = await services.store().keys.findByAlias(alias, within);
   if (other !== null && other.hash !== own) {
     throw adminError('resource_exists', `Key with alias '${alias}' already exists.`, 'key_alias');
   }

@@ -50,13 +50,14 @@ const update = endpoint({
   handle: async (call, services) => {
     const { key: given, ...request } = call.body;
     const hash = changeableHash(given, services);
-    const before = await services.store().keys.find(hash);
-    if (before === null) throw keyNotFound();
-    await checkOwners(request, services);
-    await checkAlias(request.key_alias, hash, services);
-    const actor = actorOf(call, services);
-    const columns = keyColumns(request, before.extra, actor.nowMs);
-    const row = await services.store().keys.update(hash, columns, actor);
+    const { changes, keys } = services.store();
+    const row = await changes.run(actorOf(call, services), async (scope) => {
+      const before = await keys.find(hash, scope);
+      if (before === null) throw keyNotFound();
+      await checkOwners(request, services, scope);
+      await checkAlias(request.key_alias, hash, services, scope);
+      return keys.update(hash, keyColumns(request, before.extra, scope.nowMs), scope);
+    });
     if (row === null) throw keyNotFound();
     return { ...keyReply(row), key: given };
   },
@@ -77,8 +78,8 @@ const remove = endpoint({
       const row = await services.store().keys.findByAlias(alias);
       if (row !== null) given.set(row.hash, alias);
     }
-    const isNothingNamed = (call.body.keys ?? call.body.key_aliases ?? []).length === 0;
-    if (isNothingNamed) throw adminError('invalid_field', 'Name the keys in `keys` or `key_aliases`.', 'keys');
+    const named = [...(call.body.keys ?? []), ...(call.body.key_aliases ?? [])];
+    if (named.length === 0) throw adminError('invalid_field', 'Name the keys in `keys` or `key_aliases`.', 'keys');
     const deleted = await services.store().keys.delete([...given.keys()], actorOf(call, services));
     if (deleted.length === 0) throw keyNotFound();
     return { deleted_keys: deleted.map((hash) => given.get(hash) ?? hash) };

@@ -1,16 +1,8 @@
 import type { z } from 'zod';
 import type { KeyRow } from '../../store/tables/key-tables.ts';
-import {
-  grantedReply,
-  isoOrNull,
-  objectOrNull,
-  rowReply,
-  textMap,
-  textOrNull,
-  texts,
-  textsOrNull,
-} from '../row-reply.ts';
+import { grantedReply, isoOrNull, objectOrNull, rowReply, textMap, textOrNull, textsOrNull } from '../row-reply.ts';
 import type { KeyRowReply, keyRowWithToken } from '../schemas/key-schemas.ts';
+import { toUsdOrNull } from '../usd.ts';
 
 /** A key as LiteLLM shows it. Never the key itself. */
 export function keyReply(row: KeyRow): KeyRowReply {
@@ -31,12 +23,11 @@ export function keyReply(row: KeyRow): KeyRowReply {
     budget_limits: row.budget_limits.length > 0 ? [...row.budget_limits] : null,
     permissions: objectOrNull(extra['permissions']) ?? {},
     blocked: row.blocked,
-    allowed_cache_controls: texts(extra['allowed_cache_controls']),
     allowed_routes: [...row.allowed_routes],
     key_type: row.key_type,
+    temp_budget_increase: toUsdOrNull(row.temp_budget_increase_nano),
+    temp_budget_expiry: isoOrNull(row.temp_budget_expiry_ms),
     budget_id: textOrNull(extra['budget_id']),
-    guardrails: textsOrNull(extra['guardrails']),
-    prompts: textsOrNull(extra['prompts']),
     enforced_params: textsOrNull(extra['enforced_params']),
     created_by: row.created_by,
     updated_by: row.updated_by,

@@ -29,30 +29,29 @@ export const regenerateKeyEndpoint = endpoint({
     const given = call.params['key'] ?? inBody;
     if (given === undefined || given === null) throw adminError('invalid_field', 'Name the key.', 'key');
     const hash = changeableHash(given, services);
-    const before = await services.store().keys.find(hash);
-    if (before === null) throw keyNotFound();
     const key = newKey ?? newKeyText();
     const newHash = hashKey(key);
     if (newHash === hash) throw adminError('resource_exists', 'The new key is the old one.', 'new_key');
     refuseTakenHash(newHash, services);
-    await checkOwners(request, services);
-    await checkAlias(request.key_alias, hash, services);
-    const actor = actorOf(call, services);
-    const columns = keyColumns(request, before.extra, actor.nowMs);
-    const extra = { ...(columns.extra ?? before.extra), ...rotated(before.extra, actor.nowMs) };
     const period = grace === undefined || grace === null ? null : parseDuration(grace);
+    const { changes, keys, budgets } = services.store();
     try {
-      const row = await services.store().keys.rotate(
-        {
-          hash,
-          newHash,
-          changes: { ...columns, extra, key_name: shownName(key) },
-          graceUntilMs: period === null ? null : addDuration(actor.nowMs, period),
-        },
-        actor,
-      );
+      const row = await changes.run(actorOf(call, services), async (scope) => {
+        const { nowMs } = scope;
+        const before = await keys.find(hash, scope);
+        if (before === null) throw keyNotFound();
+        await checkOwners(request, services, scope);
+        await checkAlias(request.key_alias, hash, services, scope);
+        const columns = keyColumns(request, before.extra, nowMs);
+        const extra = { ...(columns.extra ?? before.extra), ...rotated(before.extra, nowMs) };
+        const graceUntilMs = period === null ? null : addDuration(nowMs, period);
+        await budgets.carryOver(hash, newHash, nowMs, scope);
+        return keys.rotate(
+          { hash, newHash, changes: { ...columns, extra, key_name: shownName(key) }, graceUntilMs },
+          scope,
+        );
+      });
       if (row === null) throw keyNotFound();
-      await services.store().budgets.carryOver(hash, newHash, actor.nowMs);
       return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: request.duration ?? null };
     } catch (error) {
       if (!isConflict(error)) throw error;

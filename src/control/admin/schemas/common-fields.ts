@@ -6,13 +6,20 @@ import { parseDuration } from '../../../domain/time/duration.ts';
 const MAX_LIMIT = 2 ** 31 - 1;
 /** Of money: in nano-dollars still exact as a `number`, which sidecars count budgets in. */
 const MAX_USD = 9_000_000;
+/** What is less would be kept as 0, which allows nothing. */
+const MIN_USD = 1e-9;
 const MAX_NAME_LENGTH = 512;
 const MAX_LIST_LENGTH = 10_000;
 
 export const name = (): z.ZodString => z.string().min(1).max(MAX_NAME_LENGTH);
 export const names = (): z.ZodArray<z.ZodString> => z.array(name()).max(MAX_LIST_LENGTH);
 export const limit = (): z.ZodNumber => z.number().int().min(0).max(MAX_LIMIT);
-export const usd = (): z.ZodNumber => z.number().min(0).max(MAX_USD);
+export const usd = (): z.ZodNumber =>
+  z
+    .number()
+    .min(0)
+    .max(MAX_USD)
+    .refine((value) => value === 0 || value >= MIN_USD, 'must be 0, or a nano-dollar at least');
 export const jsonObject = (): z.ZodRecord<z.ZodString, z.ZodUnknown> => z.record(z.string(), z.unknown());
 
 export const duration = (): z.ZodString =>
@@ -91,6 +98,12 @@ export const rowFields = {
   model_spend: jsonObject(),
   model_max_budget: jsonObject(),
   policies: z.array(z.string()),
+  guardrails: z.array(z.string()).nullable(),
+  prompts: z.array(z.string()).nullable(),
+  allowed_cache_controls: z.array(z.string()),
+  allowed_passthrough_routes: z.array(z.string()).nullable(),
+  rpm_limit_type: z.string().nullable(),
+  tpm_limit_type: z.string().nullable(),
   access_group_ids: z.array(z.string()),
   router_settings: jsonObject().nullable(),
   organization_id: z.string().nullable(),

@@ -33,7 +33,7 @@ export const inertKeyFields = {
   auto_rotate: z.boolean().nullish(),
   rotation_interval: z.string().nullish(),
   send_invite_email: z.boolean().nullish(),
-  temp_budget_increase: z.number().nullish(),
+  temp_budget_increase: usd().nullish(),
   temp_budget_expiry: z.string().nullish(),
 } as const;
 
@@ -128,9 +128,10 @@ const keyRowFields = {
   project_id: z.string().nullable(),
   permissions: jsonObject(),
   blocked: z.boolean(),
-  allowed_cache_controls: z.array(z.string()),
   allowed_routes: z.array(z.string()),
   key_type: z.string().nullable(),
+  temp_budget_increase: z.number().nullable(),
+  temp_budget_expiry: moment().nullable(),
   budget_id: z.string().nullable(),
   created_by: z.string().nullable(),
   updated_by: z.string().nullable(),
@@ -147,8 +148,6 @@ const keyRowFields = {
 /** Also at the top level where LiteLLM keeps it in `metadata`. */
 const grantedFields = {
   tags: z.array(z.string()).nullable(),
-  guardrails: z.array(z.string()).nullable(),
-  prompts: z.array(z.string()).nullable(),
   enforced_params: z.array(z.string()).nullable(),
   model_rpm_limit: z.record(z.string(), z.number()).nullable(),
   model_tpm_limit: z.record(z.string(), z.number()).nullable(),

@@ -23,7 +23,7 @@ export const member = z
     user_id: name().nullish(),
     user_email: name().nullish(),
   })
-  .refine((given) => (given.user_id ?? given.user_email) !== undefined, 'needs user_id or user_email');
+  .refine((given) => (given.user_id ?? given.user_email ?? null) !== null, 'needs user_id or user_email');
 
 /** Taken and shown, without effect in this version. */
 export const inertTeamFields = {
@@ -116,6 +116,13 @@ const memberReply = z.object({
   user_email: z.string().nullable(),
 });
 
+export const updatePermissionsRequest = z.object({ team_id: name(), team_member_permissions: names() });
+export const permissionsReply = z.object({
+  team_id: z.string(),
+  team_member_permissions: z.array(z.string()),
+  all_available_permissions: z.array(z.string()).describe('None has an effect in this version.'),
+});
+
 /** A row of LiteLLM's team table. */
 const plainTeamRow = z.object({
   ...rowFields,
@@ -130,6 +137,8 @@ const plainTeamRow = z.object({
   team_member_rpm_limit: z.number().nullable(),
   team_member_tpm_limit: z.number().nullable(),
   team_member_key_duration: z.string().nullable(),
+  team_member_budget_duration: z.string().nullable(),
+  model_aliases: z.record(z.string(), z.string()),
   model_id: z.number().nullable(),
   litellm_model_table: z.object({ model_aliases: z.record(z.string(), z.string()) }).nullable(),
   tags: z.array(z.string()).nullable(),

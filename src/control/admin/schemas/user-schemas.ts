@@ -85,7 +85,7 @@ const plainUserRow = z.object({
   user_role: z.string().nullable(),
   teams: z.array(z.string()),
   sso_user_id: z.string().nullable(),
-  allowed_cache_controls: z.array(z.string()),
+  organizations: z.array(z.string()).nullable(),
   blocked: z.boolean(),
   organization_memberships: z.array(jsonObject()),
   tags: z.array(z.string()).nullable(),

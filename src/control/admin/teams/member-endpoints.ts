@@ -29,24 +29,21 @@ const add = endpoint({
   handle: async (call, services) => {
     const { team_id: teamId, member, max_budget_in_team: budget } = call.body;
     refuseDeclaredTeam(teamId, services);
-    const { teams, users } = services.store();
-    const row = await teams.find(teamId);
-    if (row === null) throw teamNotFound(teamId);
-    const actor = actorOf(call, services);
-    const asked = await resolveMembers(Array.isArray(member) ? member : [member], services, actor);
-    const present = new Set((await teams.members(teamId)).map((known) => known.user_id));
-    const double = asked.find(({ user_id: userId }) => present.has(userId));
-    if (double !== undefined) {
-      throw adminError('resource_exists', `User ${double.user_id} is in team ${teamId} already.`, 'member');
-    }
+    const { changes, teams, users } = services.store();
     const maxBudget = budget === undefined ? {} : { max_budget_nano: nanoOrNull(budget) };
-    const added = await teams.addMembers(
-      teamId,
-      asked.map((entry) => ({ ...entry, ...maxBudget })),
-      actor,
-    );
-    if (added === null) throw teamNotFound(teamId);
-    const userRows = await users.findMany(asked.map((entry) => entry.user_id));
+    const { row, added } = await changes.run(actorOf(call, services), async (scope) => {
+      const team = await teams.find(teamId, scope);
+      if (team === null) throw teamNotFound(teamId);
+      const asked = await resolveMembers(Array.isArray(member) ? member : [member], services, scope);
+      const present = new Set((await teams.members(teamId, scope)).map((known) => known.user_id));
+      const double = asked.find(({ user_id: userId }) => present.has(userId));
+      if (double !== undefined) {
+        throw adminError('resource_exists', `User ${double.user_id} is in team ${teamId} already.`, 'member');
+      }
+      const entries = asked.map((entry) => ({ ...entry, ...maxBudget }));
+      return { row: team, added: (await teams.addMembers(teamId, entries, scope)) ?? [] };
+    });
+    const userRows = await users.findMany(added.map((entry) => entry.user_id));
     const memberships = await Promise.all(userRows.map((user) => teams.memberships(user.user_id)));
     return {
       ...teamReply(row, await teams.members(teamId)),
@@ -105,14 +102,12 @@ const remove = endpoint({
   handle: async (call, services) => {
     const { team_id: teamId } = call.body;
     const { row, member } = await findMember(call.body, services);
-    const { teams, keys } = services.store();
-    const actor = actorOf(call, services);
-    await teams.removeMembers(teamId, [member.user_id], actor);
-    const owned = await keys.findMany(await keys.hashesOf({ userId: member.user_id }));
-    await keys.delete(
-      owned.filter((key) => key.team_id === teamId).map((key) => key.hash),
-      actor,
-    );
+    const { changes, teams, keys } = services.store();
+    const userId = member.user_id;
+    await changes.run(actorOf(call, services), async (scope) => {
+      await teams.removeMembers(teamId, [userId], scope);
+      await keys.delete(await keys.hashesOf({ teamId, userId }, scope), scope);
+    });
     return teamReply(row, await teams.members(teamId));
   },
 });

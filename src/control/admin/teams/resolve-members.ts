@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
-import type { Actor } from '../../store/change-log.ts';
-import { isConflict } from '../../store/store-error.ts';
-import type { NewTeamMember, UserRow } from '../../store/tables/owner-tables.ts';
+import type { ChangeScope } from '../../store/change-log.ts';
+import type { NewTeamMember } from '../../store/tables/owner-tables.ts';
 import type { AdminServices } from '../admin-services.ts';
 import type { member } from '../schemas/team-schemas.ts';
 
@@ -12,12 +11,12 @@ type MemberRequest = z.output<typeof member>;
 export async function resolveMembers(
   requests: readonly MemberRequest[],
   services: AdminServices,
-  actor: Actor,
+  scope: ChangeScope,
 ): Promise<NewTeamMember[]> {
   const members = new Map<string, NewTeamMember>();
   for (const request of requests) {
     const { role } = request;
-    const { userId, email } = await resolveUser(request, services, actor);
+    const { userId, email } = await resolveUser(request, services, scope);
     members.set(userId, { user_id: userId, user_email: email, role });
   }
   return [...members.values()];
@@ -26,30 +25,16 @@ export async function resolveMembers(
 async function resolveUser(
   { user_id: userId, user_email: email }: MemberRequest,
   services: AdminServices,
-  actor: Actor,
+  scope: ChangeScope,
 ): Promise<{ userId: string; email: string | null }> {
   const { users } = services.store();
   if (userId === null || userId === undefined) {
-    const known = email === null || email === undefined ? null : await users.findByEmail(email);
-    const row = known ?? (await users.create({ user_id: randomUUID(), user_email: email ?? null }, actor));
+    const known = email === null || email === undefined ? null : await users.findByEmail(email, scope);
+    const row = known ?? (await users.create({ user_id: randomUUID(), user_email: email ?? null }, scope));
     return { userId: row.user_id, email: row.user_email };
   }
   if (services.state().declared.owners.users.has(userId)) return { userId, email: email ?? null };
-  const row = (await users.find(userId)) ?? (await createUser(userId, email ?? null, services, actor));
+  const row =
+    (await users.find(userId, scope)) ?? (await users.create({ user_id: userId, user_email: email ?? null }, scope));
   return { userId, email: email ?? row.user_email };
-}
-
-/** Someone else may have made it in the meantime. */
-async function createUser(
-  userId: string,
-  email: string | null,
-  services: AdminServices,
-  actor: Actor,
-): Promise<Pick<UserRow, 'user_email'>> {
-  try {
-    return await services.store().users.create({ user_id: userId, user_email: email }, actor);
-  } catch (error) {
-    if (isConflict(error)) return { user_email: email };
-    throw error;
-  }
 }

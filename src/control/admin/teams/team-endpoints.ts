@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { isConflict } from '../../store/store-error.ts';
 import { actorOf } from '../actor.ts';
 import { adminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
@@ -38,16 +37,13 @@ const create = endpoint({
     const { team_id: given, members_with_roles: asked, ...request } = call.body;
     const teamId = given ?? randomUUID();
     refuseDeclaredTeam(teamId, services);
-    const { teams } = services.store();
-    if ((await teams.find(teamId)) !== null) throw teamExists(teamId);
-    const actor = actorOf(call, services);
-    const members = await resolveMembers(asked ?? [], services, actor);
-    try {
-      const row = await teams.create({ ...teamColumns(request, {}), team_id: teamId }, members, actor);
-      return teamReply(row, await teams.members(teamId));
-    } catch (error) {
-      throw isConflict(error) ? teamExists(teamId) : error;
-    }
+    const { changes, teams } = services.store();
+    return changes.run(actorOf(call, services), async (scope) => {
+      if ((await teams.find(teamId, scope)) !== null) throw teamExists(teamId);
+      const members = await resolveMembers(asked ?? [], services, scope);
+      const row = await teams.create({ ...teamColumns(request, {}), team_id: teamId }, members, scope);
+      return teamReply(row, await teams.members(teamId, scope));
+    });
   },
 });
 
@@ -63,10 +59,11 @@ const update = endpoint({
   handle: async (call, services) => {
     const { team_id: teamId, ...request } = call.body;
     refuseDeclaredTeam(teamId, services);
-    const { teams } = services.store();
-    const before = await teams.find(teamId);
-    if (before === null) throw teamNotFound(teamId);
-    const row = await teams.update(teamId, teamColumns(request, before.extra), actorOf(call, services));
+    const { changes, teams } = services.store();
+    const row = await changes.run(actorOf(call, services), async (scope) => {
+      const before = await teams.find(teamId, scope);
+      return before === null ? null : teams.update(teamId, teamColumns(request, before.extra), scope);
+    });
     if (row === null) throw teamNotFound(teamId);
     return { team_id: teamId, data: teamReply(row, await teams.members(teamId)) };
   },

@@ -1,5 +1,5 @@
 import type { TeamMemberRow, TeamRow } from '../../store/tables/owner-tables.ts';
-import { grantedReply, rowReply, textMap, texts } from '../row-reply.ts';
+import { grantedReply, rowReply, textMap, textOrNull, texts } from '../row-reply.ts';
 import type { MembershipReply, TeamRowReply } from '../schemas/team-schemas.ts';
 import { toUsd, toUsdOrNull } from '../usd.ts';
 
@@ -20,6 +20,8 @@ export function teamReply(row: TeamRow, members: readonly TeamMemberRow[]): Team
     team_member_rpm_limit: row.team_member_rpm_limit,
     team_member_tpm_limit: row.team_member_tpm_limit,
     team_member_key_duration: row.team_member_key_duration,
+    team_member_budget_duration: textOrNull(row.extra['team_member_budget_duration']),
+    model_aliases: aliases,
     model_id: null,
     litellm_model_table: Object.keys(aliases).length === 0 ? null : { model_aliases: aliases },
   };

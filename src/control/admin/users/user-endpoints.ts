@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { gatewayError } from '../../../domain/errors/gateway-error.ts';
-import { isConflict } from '../../store/store-error.ts';
 import { actorOf } from '../actor.ts';
 import { AdminError, adminError } from '../admin-error.ts';
 import { type AdminEndpoint, endpoint } from '../endpoint.ts';
-import { checkAlias, checkOwners, createKey } from '../keys/create-key.ts';
+import { checkOwners, createKey } from '../keys/create-key.ts';
 import { keyReplyWithToken } from '../keys/key-reply.ts';
 import { isoOrNull } from '../row-reply.ts';
 import {
@@ -18,6 +17,7 @@ import {
   userInfoQuery,
   userInfoReply,
 } from '../schemas/user-schemas.ts';
+import { refuseDeclaredTeam } from '../teams/find-team.ts';
 import { teamReply } from '../teams/team-reply.ts';
 import { findUser, refuseDeclaredUser, userNotFound } from './find-user.ts';
 import { userColumns } from './user-columns.ts';
@@ -39,27 +39,18 @@ const create = endpoint({
     const { user_id: given, teams: asked, auto_create_key: makesKey, ...request } = call.body;
     const userId = given ?? randomUUID();
     refuseDeclaredUser(userId, services);
-    const { users, teams } = services.store();
-    // What could be refused later is looked at first, so that nothing is left half made.
-    for (const teamId of asked ?? []) await checkOwners({ team_id: teamId }, services);
-    if (makesKey) await checkAlias(request.key_alias, null, services);
-    const actor = actorOf(call, services);
-    try {
-      await users.create({ ...userColumns(request, {}), user_id: userId }, actor);
-    } catch (error) {
-      throw isConflict(error) ? userExists(userId) : error;
-    }
-    for (const teamId of new Set(asked)) {
-      await teams.addMembers(
-        teamId,
-        [{ user_id: userId, user_email: request.user_email ?? null, role: 'user' }],
-        actor,
-      );
-    }
-    const { key_alias, duration, aliases } = request;
-    const created = makesKey
-      ? await createKey({ user_id: userId, key_alias, duration, aliases }, services, actor)
-      : null;
+    for (const teamId of asked ?? []) refuseDeclaredTeam(teamId, services);
+    const { changes, users, teams } = services.store();
+    const { key_alias, duration, aliases, user_email: email } = request;
+    const created = await changes.run(actorOf(call, services), async (scope) => {
+      if ((await users.find(userId, scope)) !== null) throw userExists(userId);
+      await users.create({ ...userColumns(request, {}), user_id: userId }, scope);
+      for (const teamId of new Set(asked)) {
+        await checkOwners({ team_id: teamId }, services, scope);
+        await teams.addMembers(teamId, [{ user_id: userId, user_email: email ?? null, role: 'user' }], scope);
+      }
+      return makesKey ? createKey({ user_id: userId, key_alias, duration, aliases }, services, scope) : null;
+    });
     const memberships = await teams.memberships(userId);
     const row = await users.find(userId);
     if (row === null) throw userNotFound(userId);
@@ -91,10 +82,11 @@ const update = endpoint({
   handle: async (call, services) => {
     const { user_id: userId, ...request } = call.body;
     refuseDeclaredUser(userId, services);
-    const { users, teams } = services.store();
-    const before = await users.find(userId);
-    if (before === null) throw userNotFound(userId);
-    const row = await users.update(userId, userColumns(request, before.extra), actorOf(call, services));
+    const { changes, users, teams } = services.store();
+    const row = await changes.run(actorOf(call, services), async (scope) => {
+      const before = await users.find(userId, scope);
+      return before === null ? null : users.update(userId, userColumns(request, before.extra), scope);
+    });
     if (row === null) throw userNotFound(userId);
     const memberships = await teams.memberships(userId);
     return {

@@ -1,5 +1,5 @@
 import type { UserRow } from '../../store/tables/owner-tables.ts';
-import { grantedReply, rowReply, texts } from '../row-reply.ts';
+import { grantedReply, rowReply, textsOrNull } from '../row-reply.ts';
 import type { UserRowReply } from '../schemas/user-schemas.ts';
 
 /** A user as LiteLLM shows it. @param teams ids of those it is a member of. */
@@ -13,7 +13,7 @@ export function userReply(row: UserRow, teams: readonly string[]): UserRowReply 
     user_role: row.user_role,
     teams: [...teams],
     sso_user_id: row.sso_user_id,
-    allowed_cache_controls: texts(row.extra['allowed_cache_controls']),
+    organizations: textsOrNull(row.extra['organizations']),
     blocked: row.blocked,
     organization_memberships: [],
   };
