@@ -306,6 +306,7 @@ class ControlPlane implements RunningControl {
       declared: this.#loaded.config.declared,
       corsOrigins: settings.cors.allowedOrigins,
       deployments: this.#loaded.config.deployments,
+      timeZone: settings.budgets.timeZone,
       status: () => this.#status(),
     };
   }

@@ -11,6 +11,8 @@ export interface AdminState extends ModelInfoSource {
   readonly declared: DeclaredKeys;
   /** Pages that may read answers on the admin API's own address; `*`: any. Empty: none. */
   readonly corsOrigins: readonly string[];
+  /** In which the windows of budgets begin. */
+  readonly timeZone: string;
   /** The body of GET /slipstream/status. */
   status(): unknown;
 }

@@ -5,6 +5,7 @@ import { adminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
 import type { GenerateKeyRequest } from '../schemas/key-schemas.ts';
 import { hashKey } from '../../config/master-key.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { nanoOrNull } from '../grant-columns.ts';
 import { keyColumns } from './key-columns.ts';
 import { newKeyText, shownName } from './key-text.ts';
@@ -30,6 +31,7 @@ export async function createKey(
   const spend = typeof request.spend === 'number' ? { spend_nano: nanoOrNull(request.spend) ?? 0n } : {};
   try {
     const row = await services.store().keys.create({ ...columns, ...spend, hash, key_name: shownName(key) }, actor);
+    await countEarlierOfKey(null, row, services);
     return { key, row };
   } catch (error) {
     throw isConflict(error) ? keyTaken() : error;

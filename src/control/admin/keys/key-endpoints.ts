@@ -15,10 +15,12 @@ import {
   updateKeyReply,
   updateKeyRequest,
 } from '../schemas/key-schemas.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { checkAlias, checkOwners, createKey } from './create-key.ts';
 import { changeableHash, findKey, keyNotFound } from './find-key.ts';
 import { keyColumns } from './key-columns.ts';
 import { keyReply, keyReplyWithToken } from './key-reply.ts';
+import { shownKey } from '../shown-spend.ts';
 
 /** What is taken and has no effect yet. */
 const inert = { ...inertKeyFields, budget_limits: true };
@@ -34,7 +36,12 @@ const generate = endpoint({
   reply: generateKeyReply,
   handle: async (call, services) => {
     const { key, row } = await createKey(call.body, services, actorOf(call, services));
-    return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: call.body.duration ?? null };
+    return {
+      ...keyReplyWithToken(await shownKey(row, services)),
+      key,
+      token_id: row.hash,
+      duration: call.body.duration ?? null,
+    };
   },
 });
 
@@ -58,7 +65,8 @@ const update = endpoint({
     const columns = keyColumns(request, before.extra, actor.nowMs);
     const row = await services.store().keys.update(hash, columns, actor);
     if (row === null) throw keyNotFound();
-    return { ...keyReply(row), key: given };
+    await countEarlierOfKey(before, row, services);
+    return { ...keyReply(await shownKey(row, services)), key: given };
   },
 });
 
@@ -131,7 +139,7 @@ async function setBlocked(
   const hash = changeableHash(call.body.key, services);
   const row = await services.store().keys.setBlocked(hash, blocked, actorOf(call, services));
   if (row === null) throw keyNotFound();
-  return keyReplyWithToken(row);
+  return keyReplyWithToken(await shownKey(row, services));
 }
 
 export const KEY_ENDPOINTS: readonly AdminEndpoint[] = [generate, update, remove, info, block, unblock];

@@ -5,9 +5,11 @@ import { actorOf } from '../actor.ts';
 import { adminError } from '../admin-error.ts';
 import { endpoint } from '../endpoint.ts';
 import { generateKeyReply, inertKeyFields, regenerateKeyRequest } from '../schemas/key-schemas.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { checkAlias, checkOwners, refuseTakenHash } from './create-key.ts';
 import { changeableHash, keyNotFound } from './find-key.ts';
 import { keyColumns } from './key-columns.ts';
+import { shownKey } from '../shown-spend.ts';
 import { keyReplyWithToken } from './key-reply.ts';
 import { newKeyText, shownName } from './key-text.ts';
 
@@ -53,7 +55,13 @@ export const regenerateKeyEndpoint = endpoint({
       );
       if (row === null) throw keyNotFound();
       await services.store().budgets.carryOver(hash, newHash, actor.nowMs);
-      return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: request.duration ?? null };
+      await countEarlierOfKey(before, row, services);
+      return {
+        ...keyReplyWithToken(await shownKey(row, services)),
+        key,
+        token_id: row.hash,
+        duration: request.duration ?? null,
+      };
     } catch (error) {
       if (!isConflict(error)) throw error;
       throw adminError('resource_exists', 'The new key, or its alias, exists already.', 'new_key');

@@ -16,6 +16,8 @@ import {
 import { toUsdOrNull } from '../usd.ts';
 import { refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { resolveMembers } from './resolve-members.ts';
+import { countEarlierOfMember } from '../earlier-spend.ts';
+import { shownMembers, shownTeam } from '../shown-spend.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
 
 const add = endpoint({
@@ -49,7 +51,7 @@ const add = endpoint({
     const userRows = await users.findMany(asked.map((entry) => entry.user_id));
     const memberships = await Promise.all(userRows.map((user) => teams.memberships(user.user_id)));
     return {
-      ...teamReply(row, await teams.members(teamId)),
+      ...teamReply(await shownTeam(row, services), await teams.members(teamId)),
       updated_users: userRows.map((user, index) => ({
         user_id: user.user_id,
         user_email: user.user_email,
@@ -57,7 +59,7 @@ const add = endpoint({
         teams: (memberships[index] ?? []).map((membership) => membership.team_id),
         created_at: isoOrNull(user.created_at_ms),
       })),
-      updated_team_memberships: added.map(membershipReply),
+      updated_team_memberships: (await shownMembers(added, [row], services)).map(membershipReply),
     };
   },
 });
@@ -72,7 +74,7 @@ const update = endpoint({
   reply: updateMemberReply,
   handle: async (call, services) => {
     const { team_id: teamId, role, max_budget_in_team: budget, tpm_limit: tpmLimit, rpm_limit: rpmLimit } = call.body;
-    const { member } = await findMember(call.body, services);
+    const { row: team, member } = await findMember(call.body, services);
     const changes = {
       ...(role === undefined ? {} : { role }),
       ...(budget === undefined ? {} : { max_budget_nano: nanoOrNull(budget) }),
@@ -82,6 +84,7 @@ const update = endpoint({
     const userId = member.user_id;
     const row = await services.store().teams.updateMember({ teamId, userId }, changes, actorOf(call, services));
     if (row === null) throw noSuchMember(teamId);
+    await countEarlierOfMember([team, member], [team, row], services);
     return {
       team_id: teamId,
       user_id: row.user_id,
@@ -113,7 +116,7 @@ const remove = endpoint({
       owned.filter((key) => key.team_id === teamId).map((key) => key.hash),
       actor,
     );
-    return teamReply(row, await teams.members(teamId));
+    return teamReply(await shownTeam(row, services), await teams.members(teamId));
   },
 });
 

@@ -20,6 +20,8 @@ import {
 import { findTeam, refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { resolveMembers } from './resolve-members.ts';
 import { teamColumns } from './team-columns.ts';
+import { countEarlierOfTeam } from '../earlier-spend.ts';
+import { shownKeys, shownMembers, shownTeam } from '../shown-spend.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
 
 /** Keys that /team/info shows; the rest is in /key/list. */
@@ -44,7 +46,7 @@ const create = endpoint({
     const members = await resolveMembers(asked ?? [], services, actor);
     try {
       const row = await teams.create({ ...teamColumns(request, {}), team_id: teamId }, members, actor);
-      return teamReply(row, await teams.members(teamId));
+      return teamReply(await shownTeam(row, services), await teams.members(teamId));
     } catch (error) {
       throw isConflict(error) ? teamExists(teamId) : error;
     }
@@ -68,7 +70,8 @@ const update = endpoint({
     if (before === null) throw teamNotFound(teamId);
     const row = await teams.update(teamId, teamColumns(request, before.extra), actorOf(call, services));
     if (row === null) throw teamNotFound(teamId);
-    return { team_id: teamId, data: teamReply(row, await teams.members(teamId)) };
+    await countEarlierOfTeam(before, row, services);
+    return { team_id: teamId, data: teamReply(await shownTeam(row, services), await teams.members(teamId)) };
   },
 });
 
@@ -102,14 +105,14 @@ const info = endpoint({
   handle: async ({ caller, query }, services) => {
     const { team_id: teamId } = query;
     const row = await findTeam(teamId, caller, services);
-    const members = await services.store().teams.members(teamId);
+    const members = await shownMembers(await services.store().teams.members(teamId), [row], services);
     // A key sees of the others of its team no more than that they exist.
     const own = caller.role === 'admin' ? {} : { userId: caller.record.userId ?? '' };
     const keys = await services.store().keys.list({ teamId, ...own }, { page: 1, size: MAX_SHOWN_KEYS });
     return {
       team_id: teamId,
       team_info: teamReply(row, members),
-      keys: keys.rows.map(keyReplyWithToken),
+      keys: (await shownKeys(keys.rows, services)).map(keyReplyWithToken),
       team_memberships: members.map(membershipReply),
     };
   },
@@ -147,7 +150,7 @@ async function setBlocked(
   const { teams } = services.store();
   const row = await teams.update(teamId, { blocked }, actorOf(call, services));
   if (row === null) throw teamNotFound(teamId);
-  return teamReply(row, await teams.members(teamId));
+  return teamReply(await shownTeam(row, services), await teams.members(teamId));
 }
 
 function teamExists(teamId: string): ReturnType<typeof adminError> {

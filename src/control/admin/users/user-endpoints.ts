@@ -21,6 +21,8 @@ import {
 import { teamReply } from '../teams/team-reply.ts';
 import { findUser, refuseDeclaredUser, userNotFound } from './find-user.ts';
 import { userColumns } from './user-columns.ts';
+import { countEarlierOfUser } from '../earlier-spend.ts';
+import { shownKeys, shownTeams, shownUser } from '../shown-spend.ts';
 import { userReply } from './user-reply.ts';
 
 /** Keys that /user/info shows; the rest is in /key/list. */
@@ -65,7 +67,7 @@ const create = endpoint({
     if (row === null) throw userNotFound(userId);
     return {
       ...userReply(
-        row,
+        await shownUser(row, services),
         memberships.map((membership) => membership.team_id),
       ),
       key: created?.key ?? null,
@@ -96,11 +98,12 @@ const update = endpoint({
     if (before === null) throw userNotFound(userId);
     const row = await users.update(userId, userColumns(request, before.extra), actorOf(call, services));
     if (row === null) throw userNotFound(userId);
+    await countEarlierOfUser(before, row, services);
     const memberships = await teams.memberships(userId);
     return {
       user_id: userId,
       data: userReply(
-        row,
+        await shownUser(row, services),
         memberships.map((membership) => membership.team_id),
       ),
     };
@@ -146,8 +149,10 @@ const info = endpoint({
     return {
       user_id: userId,
       user_info: userReply(row, teamIds),
-      keys: owned.rows.map(keyReplyWithToken),
-      teams: (await teams.findMany(teamIds)).map((team) => teamReply(team, members.get(team.team_id) ?? [])),
+      keys: (await shownKeys(owned.rows, services)).map(keyReplyWithToken),
+      teams: (await shownTeams(await teams.findMany(teamIds), services)).map((team) =>
+        teamReply(team, members.get(team.team_id) ?? []),
+      ),
     };
   },
 });
