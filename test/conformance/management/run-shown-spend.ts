@@ -9,6 +9,9 @@ import { MASTER_KEY } from '../../support/sidecar-harness.ts';
 const ZONE = 'Asia/Kolkata';
 const FILE_KEY = 'sk-in-the-file-0123456789';
 
+/** The control plane gives way to whatever else wants the CPUs. */
+const PATIENCE_MS = 60_000;
+
 type Json = Record<string, unknown>;
 
 /** What budgets have spent as /key/info, /team/info and /user/info show it, against the journal; and what it brings about. */
@@ -63,7 +66,7 @@ export async function runShownSpend(t: TestContext, mode: Mode, env: Readonly<Re
     events.filter(of).reduce((sum, event) => sum + (event.costNano ?? 0), 0);
   const each = nano(({ team }) => team === 't');
   assert.ok(each > 0);
-  const until = performance.now() + 15_000;
+  const until = performance.now() + PATIENCE_MS;
   while (((await reply('/slipstream/status'))['ingestion'] as Json)['events'] !== events.length) {
     assert.ok(performance.now() < until, 'the journal never comes into the database');
     await sleep(50);
@@ -107,7 +110,7 @@ function pick(row: Json): unknown[] {
 
 /** Soon: what was set is told to the sidecar within a second or two. */
 async function refused(ask: () => Promise<number>): Promise<void> {
-  const until = performance.now() + 15_000;
+  const until = performance.now() + PATIENCE_MS;
   for (let status = await ask(); status !== 422; status = await ask()) {
     assert.equal(status, 200);
     assert.ok(performance.now() < until, 'it is never refused');
