@@ -7,6 +7,7 @@ import type { Cleanup } from '../src/cli/bench/cleanup.ts';
 import { quantile } from '../src/cli/bench/statistics.ts';
 import type { AdminServices } from '../src/control/admin/admin-services.ts';
 import { SPEND_ENDPOINTS } from '../src/control/admin/spend/spend-endpoints.ts';
+import { DEFAULT_BUDGET_SETTINGS } from '../src/contract/snapshot.ts';
 import { runScript } from './bench-script.ts';
 import { engines, print } from './usage-bench.ts';
 import { DAYS, keyHash, UsageDatabase, UsageEvents } from './usage-data.ts';
@@ -89,7 +90,8 @@ async function measure({ store }: UsageDatabase, url: string, runs: number): Pro
   const { pathname, searchParams } = new URL(url, 'http://gateway');
   const found = SPEND_ENDPOINTS.find(({ paths }) => paths.includes(pathname));
   if (found === undefined) throw new Error(`no endpoint ${pathname}`);
-  const services = { now: () => Date.now(), store: () => store, state: () => ({ declared: { keys: [] } }) };
+  const state = { declared: { keys: [] }, budgets: DEFAULT_BUDGET_SETTINGS };
+  const services = { now: () => Date.now(), store: () => store, state: () => state };
   const query = found.query?.parse(Object.fromEntries(searchParams)) ?? {};
   const call = { caller: { role: 'admin' }, params: {}, query, body: {}, changedBy: null };
   const took: number[] = [];

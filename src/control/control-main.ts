@@ -306,7 +306,7 @@ class ControlPlane implements RunningControl {
       declared: this.#loaded.config.declared,
       corsOrigins: settings.cors.allowedOrigins,
       deployments: this.#loaded.config.deployments,
-      timeZone: settings.budgets.timeZone,
+      budgets: settings.budgets,
       status: () => this.#status(),
     };
   }

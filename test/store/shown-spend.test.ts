@@ -11,7 +11,11 @@ const ZONE = 'America/New_York';
 const NOW = Date.parse('2026-03-11T12:00:00Z');
 
 function services(store: Store, nowMs: number): AdminServices {
-  return { now: () => nowMs, store: () => store, state: () => ({ timeZone: ZONE }) } as unknown as AdminServices;
+  return {
+    now: () => nowMs,
+    store: () => store,
+    state: () => ({ budgets: { timeZone: ZONE } }),
+  } as unknown as AdminServices;
 }
 
 const at = (text: string): number => Date.parse(text);

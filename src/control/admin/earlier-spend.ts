@@ -48,7 +48,7 @@ export async function countEarlierOfMember(
 async function setStated(row: KeyRow, services: AdminServices): Promise<void> {
   if (!hasBudget(row)) return;
   const { budget_duration: duration, hash } = row;
-  const window = budgetWindow(duration, services.now(), services.state().timeZone);
+  const window = budgetWindow(duration, services.now(), services.state().budgets.timeZone);
   const name = budgetRowName({ owner: budgetOwner('key', hash, duration), ...window });
   const { budgets } = services.store();
   if (row.spend_nano === 0n && !(await budgets.spent([name])).has(name)) return;

@@ -1,5 +1,5 @@
 import { budgetOwner, budgetRowName } from '../../contract/budget-row.ts';
-import type { BudgetSubject } from '../../contract/budget-spec.ts';
+import type { BudgetSpec, BudgetSubject } from '../../contract/budget-spec.ts';
 import { budgetWindow } from '../../domain/budgets/budget-window.ts';
 import type { TotalKind } from '../ingest/usage-deltas.ts';
 import { modelBudgetsOfRow } from '../keys/budget-of-row.ts';
@@ -25,7 +25,7 @@ export async function shownKeys(rows: readonly KeyRow[], services: AdminServices
       ([model, { duration }]) => [model, windows.ask('model', `${row.hash}/${model}`, duration).name] as const,
     );
   });
-  for (const row of rows) windows.ask('key', row.hash, row.budget_duration);
+  for (const row of rows) if (row.budget_duration !== null) windows.ask('key', row.hash, row.budget_duration);
   const spent = await windows.spent();
   return rows.map((row, place) => ({
     ...windows.inWindow(row, 'key', row.hash, spent),
@@ -68,6 +68,30 @@ export async function shownUser(row: UserRow, services: AdminServices): Promise<
   return (await shownUsers([row], services))[0] ?? row;
 }
 
+/** Of budgets that the configuration sets, which have no rows. */
+export interface ShownBudget {
+  readonly spendNano: bigint;
+  /** Unix ms; null: never. */
+  readonly resetAtMs: number | null;
+}
+
+/** @param budgets by id, all of one subject. */
+export async function shownBudgets(
+  subject: BudgetSubject,
+  budgets: Readonly<Record<string, BudgetSpec>>,
+  services: AdminServices,
+): Promise<ReadonlyMap<string, ShownBudget>> {
+  const windows = new OpenWindows(services);
+  const asked = Object.entries(budgets).map(([id, { duration }]) => [id, windows.ask(subject, id, duration)] as const);
+  const spent = await windows.spent();
+  return new Map(
+    asked.map(([id, { name, endMs }]) => [
+      id,
+      { spendNano: spent.get(name) ?? 0n, resetAtMs: endMs === Infinity ? null : endMs },
+    ]),
+  );
+}
+
 /** Of a row that the file declares, which no column counts: its spend of all time. */
 export async function withTotal<Row extends Windowed>(
   row: Row,
@@ -87,9 +111,15 @@ async function shown<Row extends Windowed>(
   services: AdminServices,
 ): Promise<Row[]> {
   const windows = new OpenWindows(services);
-  for (const row of rows) windows.ask(subject, idOf(row), row.budget_duration);
+  for (const row of rows) if (row.budget_duration !== null) windows.ask(subject, idOf(row), row.budget_duration);
   const spent = await windows.spent();
   return rows.map((row) => windows.inWindow(row, subject, idOf(row), spent));
+}
+
+interface OpenWindow {
+  readonly name: string;
+  /** Unix ms. */
+  readonly endMs: number;
 }
 
 /** The windows that are open at one moment, and what was spent in those asked for. */
@@ -102,13 +132,13 @@ class OpenWindows {
   constructor(services: AdminServices) {
     this.#services = services;
     this.#nowMs = services.now();
-    this.#timeZone = services.state().timeZone;
+    this.#timeZone = services.state().budgets.timeZone;
   }
 
-  ask(subject: BudgetSubject, id: string, duration: string | null): { readonly name: string } {
-    const { name } = this.#window(subject, id, duration);
-    if (duration !== null || subject === 'model') this.#names.add(name);
-    return { name };
+  ask(subject: BudgetSubject, id: string, duration: string | null): OpenWindow {
+    const window = this.#window(subject, id, duration);
+    this.#names.add(window.name);
+    return window;
   }
 
   async spent(): Promise<ReadonlyMap<string, bigint>> {
@@ -127,11 +157,7 @@ class OpenWindows {
     return { ...row, spend_nano: spent.get(name) ?? 0n, budget_reset_at_ms: endMs === Infinity ? null : endMs };
   }
 
-  #window(
-    subject: BudgetSubject,
-    id: string,
-    duration: string | null,
-  ): { readonly name: string; readonly endMs: number } {
+  #window(subject: BudgetSubject, id: string, duration: string | null): OpenWindow {
     const { startMs, endMs } = budgetWindow(duration, this.#nowMs, this.#timeZone);
     return { name: budgetRowName({ owner: budgetOwner(subject, id, duration), startMs, endMs }), endMs };
   }
