@@ -34,9 +34,14 @@ async function spend(argv: readonly string[], cleanup: Cleanup): Promise<number>
     const database = await UsageDatabase.open(engine, values.directory ?? null, cleanup);
     const nowMs = Date.now();
     const events = new UsageEvents(rows, nowMs);
-    await database.preload(events, rows, (done) => {
-      if (done % 500_000 === 0) print(`${engine}: ${done} rows`);
+    const startedMs = performance.now();
+    let told = 0;
+    await database.fill(rows, nowMs, (done) => {
+      if (done < told + 500_000) return;
+      told = done;
+      print(`${engine}: ${done} rows`);
     });
+    print(`${engine}: ${rows} rows made in ${Math.round((performance.now() - startedMs) / 1000)} s`);
     const stop = new AbortController();
     const ingesting = keepIngesting(database, events, Number(values.rate), stop.signal);
     print(`${engine}, ${rows} rows, ${values.rate} events/s: ms over ${values.runs} runs`);
