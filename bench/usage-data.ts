@@ -9,6 +9,7 @@ import type { Store } from '../src/control/store/store.ts';
 import type { StoreEngine } from '../src/control/store/store-engine.ts';
 import { createLogger } from '../src/runtime/logger.ts';
 import { startPostgres } from '../test/support/postgres-server.ts';
+import { fillUsage } from './usage-rows.ts';
 
 export const DAYS = 90;
 export const KEYS = 1000;
@@ -78,12 +79,22 @@ export class UsageDatabase {
       await this.ingest();
       progress(Math.min(rows, done + SEGMENT_EVENTS));
     }
-    // As autovacuum would have done some minutes later.
-    if (this.engine === 'postgres') {
-      const { sql } = await import('kysely');
-      for (const table of ['usage_events', 'usage_daily', 'usage_detail', 'usage_totals']) {
-        await sql`vacuum analyze ${sql.table(`slipstream.${table}`)}`.execute(this.store.db);
-      }
+    await this.#vacuum();
+  }
+
+  /** The same in the database itself, of which only what is added later has been ingested. */
+  async fill(rows: number, untilMs: number, progress: (rows: number) => void): Promise<void> {
+    const owners = Array.from({ length: KEYS }, (_none, rank) => [keyHash(rank), ...ownersOf(rank)] as const);
+    await fillUsage(this.store, { rows, days: DAYS, untilMs, owners }, progress);
+    await this.#vacuum();
+  }
+
+  /** As autovacuum would have done some minutes later. */
+  async #vacuum(): Promise<void> {
+    if (this.engine !== 'postgres') return;
+    const { sql } = await import('kysely');
+    for (const table of ['usage_events', 'usage_daily', 'usage_detail', 'usage_totals']) {
+      await sql`vacuum analyze ${sql.table(`slipstream.${table}`)}`.execute(this.store.db);
     }
   }
 }
@@ -121,6 +132,7 @@ export class UsageEvents {
     this.#atMs += this.#stepMs;
     const at = Math.floor(this.#atMs);
     const key = this.#key();
+    const [user, team] = ownersOf(key);
     const model = this.#integer(MODELS);
     const [inputTokens, outputTokens] = [this.#integer(8000), this.#integer(1000)];
     const upstreamModel = `provider-model-${model}`;
@@ -137,8 +149,8 @@ export class UsageEvents {
       spanId: null,
       client: '192.0.2.1',
       key: keyHash(key),
-      user: `user-${key % USERS}`,
-      team: `team-${key % TEAMS}`,
+      user,
+      team,
       endpoint: 'chat_completions',
       model: `model-${model}`,
       group: `model-${model}`,
@@ -177,6 +189,10 @@ export class UsageEvents {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
   }
+}
+
+function ownersOf(rank: number): readonly [user: string, team: string] {
+  return [`user-${rank % USERS}`, `team-${rank % TEAMS}`];
 }
 
 /** Of the key with this rank; 0 is used most. */

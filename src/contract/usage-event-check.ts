@@ -5,6 +5,8 @@ import type { TokenUsage, UsageDetails } from '../domain/usage/token-usage.ts';
 import { USAGE_EVENT_FORMAT, type AttemptEvent, type OpenEvent, type UsageEvent } from './usage-event.ts';
 
 type Check = (value: unknown) => boolean;
+/** In their order, taken apart once: a line has some fifty members. */
+type CheckList = readonly (readonly [name: string, check: Check, isOptional: boolean])[];
 type Checks<T> = { readonly [Name in keyof Required<T>]: Check };
 
 const isText: Check = (value) => typeof value === 'string';
@@ -33,7 +35,10 @@ const hex = (length: number): Check => {
 
 const tiers: ReadonlySet<unknown> = new Set(SERVICE_TIERS);
 
-const DETAILS: Checks<UsageDetails> = {
+/** Members that a line need not have. */
+const OPTIONAL: ReadonlySet<string> = new Set(['details', 'budgets'] satisfies (keyof TokenUsage | keyof UsageEvent)[]);
+
+const DETAILS = listed<UsageDetails>({
   cacheWrite1hTokens: isCount,
   audioInputTokens: isCount,
   imageInputTokens: isCount,
@@ -42,28 +47,25 @@ const DETAILS: Checks<UsageDetails> = {
   citationTokens: isCount,
   searches: isCount,
   serviceTier: orNull((value) => tiers.has(value)),
-};
+});
 
-/** Members that a line need not have. */
-const OPTIONAL: ReadonlySet<string> = new Set(['details', 'budgets'] satisfies (keyof TokenUsage | keyof UsageEvent)[]);
-
-const USAGE: Checks<TokenUsage> = {
+const USAGE = listed<TokenUsage>({
   inputTokens: isCount,
   outputTokens: isCount,
   cacheReadTokens: isCount,
   cacheWriteTokens: isCount,
   reasoningTokens: isCount,
   details: (value) => problemIn(value, DETAILS) === null,
-};
+});
 
-const ATTEMPT: Checks<AttemptEvent> = {
+const ATTEMPT = listed<AttemptEvent>({
   deployment: isText,
   status: isStatus,
   error: orNull(isError),
   durationMs: isAmount,
   usage: orNull((value) => problemIn(value, USAGE) === null),
   costNano: orNull(isCount),
-};
+});
 
 /** What an event and an `open` line have in common. */
 const COMMON = {
@@ -92,7 +94,7 @@ const COMMON = {
   budgets: listOf(isText),
 };
 
-const EVENT: Checks<UsageEvent> = {
+const EVENT = listed<UsageEvent>({
   ...COMMON,
   id: isId,
   overheadUs: isAmount,
@@ -101,9 +103,9 @@ const EVENT: Checks<UsageEvent> = {
   attempts: listOf((value) => problemIn(value, ATTEMPT) === null),
   usageSource: (value) => value === 'reported' || value === 'estimated' || value === 'none',
   costNano: orNull(isCount),
-};
+});
 
-const OPEN: Checks<OpenEvent> = { ...COMMON, open: isId, streamEvents: isCount, costNano: orNull(isCount) };
+const OPEN = listed<OpenEvent>({ ...COMMON, open: isId, streamEvents: isCount, costNano: orNull(isCount) });
 
 /** @returns what is wrong with it as a `UsageEvent`, or null. Members that this version does not know are no problem. */
 export function usageEventProblem(value: unknown): string | null {
@@ -115,15 +117,22 @@ export function openEventProblem(value: unknown): string | null {
   return problemIn(value, OPEN);
 }
 
+function listed<T>(checks: Checks<T>): CheckList {
+  return Object.entries<Check>(checks).map(([name, check]) => [name, check, OPTIONAL.has(name)] as const);
+}
+
 /** Says which member, never its value: lines hold names of users. */
-function problemIn(value: unknown, checks: Readonly<Record<string, Check>>): string | null {
+function problemIn(value: unknown, checks: CheckList): string | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not an object';
-  for (const [name, check] of Object.entries(checks)) {
-    if (!Object.hasOwn(value, name)) {
-      if (OPTIONAL.has(name)) continue;
+  for (let place = 0; place < checks.length; place += 1) {
+    const [name, check, isOptional] = checks[place]!;
+    const member = (value as Record<string, unknown>)[name];
+    // Nothing is undefined in JSON, and no member is called as anything that every object has.
+    if (member === undefined) {
+      if (isOptional) continue;
       return `${name} is missing`;
     }
-    if (!check((value as Record<string, unknown>)[name])) return `${name} is not valid`;
+    if (!check(member)) return `${name} is not valid`;
   }
   return null;
 }

@@ -306,6 +306,7 @@ class ControlPlane implements RunningControl {
       declared: this.#loaded.config.declared,
       corsOrigins: settings.cors.allowedOrigins,
       deployments: this.#loaded.config.deployments,
+      budgets: settings.budgets,
       status: () => this.#status(),
     };
   }

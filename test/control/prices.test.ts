@@ -55,6 +55,31 @@ describe('price of a deployment', () => {
     });
   });
 
+  it('takes what LiteLLM has for rerankers, old names, and long prompts of a tier', () => {
+    const { price } = deploymentOf(
+      `{model: gpt-5, api_key: k, input_cost_per_query: 0.002, input_cost_per_token_cache_hit: 1e-7,
+        cache_creation_input_token_cost_above_1hr_above_200k_tokens: 2e-6, output_cost_per_reasoning_token_flex: 3e-6,
+        input_cost_per_token_above_272k_tokens_priority: 4e-6}`,
+    );
+    assert.deepEqual(price, {
+      prices: { request: 2_000_000_000, cacheRead: 100_000 },
+      steps: [{ above: 200_000, prices: { cacheWrite1h: 2_000_000 } }],
+      tiers: {
+        flex: { prices: { reasoning: 3_000_000 }, steps: [] },
+        priority: { prices: {}, steps: [{ above: 272_000, prices: { input: 4_000_000 } }] },
+      },
+    });
+  });
+
+  it('behind a wildcard is the listed one of each model, with the parts that are said here', () => {
+    const [one] = deploymentsOf(
+      '[{model_name: "gpt-*", litellm_params: {model: "openai/gpt-*", api_key: k, cache_read_input_token_cost: 0}}]',
+    );
+    const { price, modelPrices } = one!;
+    assert.equal(price, null);
+    assert.deepEqual([modelPrices?.['gpt-5']?.prices.input, modelPrices?.['gpt-5']?.prices.cacheRead], [1_250_000, 0]);
+  });
+
   it('is that of base_model where one is named', () => {
     const deployments = deploymentsOf(
       `[{model_name: m, litellm_params: {model: openai/my-deployment, api_key: k}, model_info: {base_model: gpt-5}},

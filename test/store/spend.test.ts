@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEFAULT_BUDGET_SETTINGS, type BudgetSettings } from '../../src/contract/snapshot.ts';
 import type { UsageEvent } from '../../src/contract/usage-event.ts';
 import type { AdminServices } from '../../src/control/admin/admin-services.ts';
 import type { Caller } from '../../src/control/admin/endpoint.ts';
@@ -13,7 +14,11 @@ const ADMIN: Caller = { role: 'admin' };
 const USAGE = { inputTokens: 10, outputTokens: 5, cacheReadTokens: 4, cacheWriteTokens: 1, reasoningTokens: 0 };
 
 /** What the endpoints give for the events, each through its own checks of what it is asked and what it answers. */
-async function answers(t: Parameters<typeof UsageNode.start>[0], events: (node: UsageNode) => readonly UsageEvent[]) {
+async function answers(
+  t: Parameters<typeof UsageNode.start>[0],
+  events: (node: UsageNode) => readonly UsageEvent[],
+  budgets: Partial<BudgetSettings> = {},
+) {
   const node = await UsageNode.start(t);
   const by = { changedBy: 'test', nowMs: 1 };
   await node.store.keys.create({ hash: KEY_A, key_alias: 'alias-a', key_name: 'sk-...aaaa', team_id: 'team-1' }, by);
@@ -23,7 +28,7 @@ async function answers(t: Parameters<typeof UsageNode.start>[0], events: (node: 
   const services = {
     now: () => NOW_MS,
     store: () => node.store,
-    state: () => ({ declared: { keys: [] } }),
+    state: () => ({ declared: { keys: [] }, budgets: { ...DEFAULT_BUDGET_SETTINGS, ...budgets } }),
   } as unknown as AdminServices;
   return async (url: string, caller: Caller = ADMIN): Promise<never> => {
     const { pathname, searchParams } = new URL(url, 'http://gateway');
@@ -73,6 +78,31 @@ function threeEvents(node: UsageNode): UsageEvent[] {
     }),
   ];
 }
+
+test('budgets of everything and of providers, with what is spent of them', async (t) => {
+  const today = `${Date.parse('2026-03-20T00:00:00Z')}-${Date.parse('2026-03-21T00:00:00Z')}`;
+  const ask = await answers(
+    t,
+    (node) => [
+      node.event({ at: NOW_MS, costNano: 250_000_001, budgets: [`provider:openai:1d:${today}`] }),
+      node.event({ at: NOW_MS, costNano: 9, budgets: ['provider:openai:1d:0-1'] }),
+    ],
+    {
+      global: { maxNano: 2_500_000_000, softNano: null, duration: '30d' },
+      providers: {
+        openai: { maxNano: 1_000_000_000, softNano: null, duration: '1d' },
+        groq: { maxNano: 0, softNano: null, duration: null },
+      },
+    },
+  );
+  assert.deepEqual(await ask('/global/spend'), { spend: 0.25000001, max_budget: 2.5 });
+  assert.deepEqual(await ask('/provider/budgets'), {
+    providers: {
+      openai: { budget_limit: 1, time_period: '1d', spend: 0.250000001, budget_reset_at: '2026-03-21T00:00:00.000Z' },
+      groq: { budget_limit: 0, time_period: null, spend: 0, budget_reset_at: null },
+    },
+  });
+});
 
 test('/global/spend: totals by key, team, model, provider, tag and day', async (t) => {
   const ask = await answers(t, threeEvents);

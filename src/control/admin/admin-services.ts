@@ -1,3 +1,4 @@
+import type { BudgetSettings } from '../../contract/snapshot.ts';
 import type { KeyRecord } from '../../contract/key-record.ts';
 import type { DeclaredKeys } from '../config/compile-keys.ts';
 import type { Store } from '../store/store.ts';
@@ -11,6 +12,8 @@ export interface AdminState extends ModelInfoSource {
   readonly declared: DeclaredKeys;
   /** Pages that may read answers on the admin API's own address; `*`: any. Empty: none. */
   readonly corsOrigins: readonly string[];
+  /** Those of everything and of providers, and where days begin. */
+  readonly budgets: BudgetSettings;
   /** The body of GET /slipstream/status. */
   status(): unknown;
 }

@@ -4,6 +4,7 @@ import type { KeyRow } from '../store/tables/key-tables.ts';
 import type { CommonColumns } from '../store/tables/limit-columns.ts';
 import type { TeamRow, UserRow } from '../store/tables/owner-tables.ts';
 import { adminError, type AdminError } from './admin-error.ts';
+import { toUsd } from './usd.ts';
 
 /* What the file declares, in the form of the store's rows, so that it is shown in the same way. */
 
@@ -13,6 +14,7 @@ const FILE_ACTOR = 'configuration file';
 export function declaredKeyRow(grant: KeyGrant): KeyRow {
   return {
     ...commonColumns(grant.models, grant.blocked, { ...grant }),
+    ...budgetColumns(grant),
     hash: grant.hash,
     key_name: null,
     key_alias: grant.alias,
@@ -34,11 +36,12 @@ export function declaredKeyRow(grant: KeyGrant): KeyRow {
 export function declaredTeamRow(teamId: string, grant: OwnerGrant): TeamRow {
   return {
     ...commonColumns(grant.models, grant.blocked, grant.limits),
+    ...budgetColumns(grant),
     team_id: teamId,
     team_alias: grant.alias,
     organization_id: null,
     model_aliases: grant.aliases,
-    team_member_budget_nano: null,
+    team_member_budget_nano: nanoOrNull(grant.memberBudget?.maxNano),
     team_member_rpm_limit: null,
     team_member_tpm_limit: null,
     team_member_key_duration: null,
@@ -48,6 +51,7 @@ export function declaredTeamRow(teamId: string, grant: OwnerGrant): TeamRow {
 export function declaredUserRow(userId: string, grant: OwnerGrant): UserRow {
   return {
     ...commonColumns(grant.models, grant.blocked, grant.limits),
+    ...budgetColumns(grant),
     user_id: userId,
     user_alias: grant.alias,
     user_email: null,
@@ -74,16 +78,40 @@ function commonColumns(models: readonly string[], blocked: boolean, limits: Owne
     model_rpm_limit: byModel(limits?.modelLimits ?? {}, 'rpmLimit'),
     model_tpm_limit: byModel(limits?.modelLimits ?? {}, 'tpmLimit'),
     spend_nano: 0n,
-    max_budget_nano: null,
-    soft_budget_nano: null,
-    budget_duration: null,
+    ...budgetColumns({}),
     budget_reset_at_ms: null,
-    model_max_budget: {},
     created_at_ms: 0,
     updated_at_ms: 0,
     created_by: FILE_ACTOR,
     updated_by: FILE_ACTOR,
   };
+}
+
+function budgetColumns({
+  budget,
+  modelBudgets,
+}: Pick<KeyGrant, 'budget' | 'modelBudgets'>): Pick<
+  CommonColumns,
+  'max_budget_nano' | 'soft_budget_nano' | 'budget_duration' | 'model_max_budget'
+> {
+  return {
+    max_budget_nano: nanoOrNull(budget?.maxNano),
+    soft_budget_nano: nanoOrNull(budget?.softNano),
+    budget_duration: budget?.duration ?? null,
+    model_max_budget: Object.fromEntries(
+      Object.entries(modelBudgets ?? {}).map(([model, { maxNano, duration }]) => [
+        model,
+        {
+          ...(maxNano === null ? {} : { budget_limit: toUsd(BigInt(maxNano)) }),
+          ...(duration === null ? {} : { time_period: duration }),
+        },
+      ]),
+    ),
+  };
+}
+
+function nanoOrNull(nano: number | null | undefined): bigint | null {
+  return nano === null || nano === undefined ? null : BigInt(nano);
 }
 
 function byModel(limits: ModelLimits, field: 'rpmLimit' | 'tpmLimit'): Record<string, number> {

@@ -1,7 +1,7 @@
 import type { DeploymentSpec } from '../../contract/snapshot.ts';
 import type { Price } from '../../domain/pricing/price.ts';
 import type { ResolvedProvider } from '../../domain/providers/resolve-provider.ts';
-import { mergePrice, type PriceBook } from '../pricing/find-price.ts';
+import { isWhole, mergePrice, type PriceBook } from '../pricing/find-price.ts';
 import { type PriceFault, readLitellmPrice } from '../pricing/litellm-price.ts';
 import type { ModelEntry } from './litellm-schema.ts';
 
@@ -21,8 +21,8 @@ export function compilePrices(
   const base = entry.model_info?.base_model ?? null;
   const model = base ?? withoutPrefix(provider);
   if (model.includes('*')) {
-    if (own !== null) return { price: own, modelPrices: null };
-    return { price: null, modelPrices: listedPrices(provider, model, book) };
+    if (own !== null && isWhole(own)) return { price: own, modelPrices: null };
+    return { price: null, modelPrices: listedPrices(provider, model, own, book) };
   }
   const found = findListed(provider.name, model, book);
   for (const { key, fault } of found?.faults ?? []) {
@@ -54,10 +54,14 @@ function findListed(provider: string, model: string, book: PriceBook): ReturnTyp
 function listedPrices(
   { name, spec }: ResolvedProvider,
   pattern: string,
+  own: Price | null,
   book: PriceBook,
 ): Readonly<Record<string, Price>> {
   return Object.fromEntries(
-    Object.entries(book.findAll(name, pattern)).map(([model, price]) => [spec.modelPrefix + model, price]),
+    Object.entries(book.findAll(name, pattern)).map(([model, price]) => [
+      spec.modelPrefix + model,
+      mergePrice(own, price) ?? price,
+    ]),
   );
 }
 

@@ -72,6 +72,13 @@ export const LITELLM_KEYS: Readonly<Record<LitellmSection, ReadonlyMap<string, K
       'neither pixels nor spoken characters are counted',
       'output_cost_per_character input_cost_per_pixel output_cost_per_pixel',
     ),
+    ...unsupported(
+      'seconds of sound and film, pages and sessions of tools are not counted',
+      `input_cost_per_audio_per_second input_cost_per_video_per_second output_cost_per_video_per_second
+       ocr_cost_per_page annotation_cost_per_page code_interpreter_cost_per_session file_search_cost_per_1k_calls
+       search_context_cost_per_query cache_read_input_audio_token_cost cache_creation_input_audio_token_cost
+       tiered_pricing`,
+    ),
     ...unsupported('rpm and tpm are the limits of deployments in this version', 'itpm otpm'),
     ...unsupported('name credentials in each deployment instead', 'litellm_credential_name'),
     ...unsupported('clients never choose addresses or credentials', 'configurable_clientside_auth_params'),

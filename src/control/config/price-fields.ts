@@ -27,7 +27,10 @@ export const priceFields = {
   output_cost_per_audio_token: perToken('Price of an output token of sound.'),
   input_cost_per_image_token: perToken('Price of an input token of an image.'),
   output_cost_per_image_token: perToken('Price of an output token of an image.'),
+  citation_cost_per_token: perToken('Price of a token of what a search has read, where the provider counts them.'),
+  input_cost_per_token_cache_hit: perToken('The same as `cache_read_input_token_cost`.'),
   input_cost_per_request: price('Price of a call, beside its tokens.', 'request'),
+  input_cost_per_query: price('The same, as rerankers have it.', 'request'),
   input_cost_per_second: price('Price of the time that a call takes.', 'second'),
   output_cost_per_second: price('The same, added to it.', 'second'),
   input_cost_per_character: price('Price of a character to be spoken.', 'character'),
@@ -36,6 +39,10 @@ export const priceFields = {
   ...aboveFields('128k'),
   ...aboveFields('200k'),
   ...aboveFields('272k'),
+  ...aboveFields('200k', 'priority'),
+  ...aboveFields('272k', 'priority'),
+  ...aboveFields('200k', 'flex'),
+  ...aboveFields('272k', 'flex'),
   ...tierFields('batches', 'in a batch'),
   ...tierFields('flex', 'with `service_tier: flex`'),
   ...tierFields('priority', 'with `service_tier: priority`'),
@@ -46,13 +53,27 @@ type FieldsWith<Suffix extends string> = Readonly<
     | `input_cost_per_token_${Suffix}`
     | `output_cost_per_token_${Suffix}`
     | `cache_read_input_token_cost_${Suffix}`
-    | `cache_creation_input_token_cost_${Suffix}`,
+    | `cache_creation_input_token_cost_${Suffix}`
+    | `cache_creation_input_token_cost_above_1hr_${Suffix}`
+    | `output_cost_per_reasoning_token_${Suffix}`
+    | `input_cost_per_audio_token_${Suffix}`
+    | `output_cost_per_audio_token_${Suffix}`,
     PriceField
   >
 >;
 
-function aboveFields<Limit extends string>(limit: Limit): FieldsWith<`above_${Limit}_tokens`> {
-  return fieldsWith(`above_${limit}_tokens`, `where the prompt has more than ${limit} tokens`);
+type AboveSuffix<
+  Limit extends string,
+  Tier extends string,
+> = `above_${Limit}_tokens${Tier extends '' ? '' : `_${Tier}`}`;
+
+function aboveFields<Limit extends string, Tier extends string = ''>(
+  limit: Limit,
+  tier?: Tier,
+): FieldsWith<AboveSuffix<Limit, Tier>> {
+  const when = `where the prompt has more than ${limit} tokens`;
+  const [suffix, served] = tier === undefined ? ['', ''] : [`_${tier}`, `, with \`service_tier: ${tier}\``];
+  return fieldsWith(`above_${limit}_tokens${suffix}` as AboveSuffix<Limit, Tier>, `${when}${served}`);
 }
 
 function tierFields<Tier extends string>(tier: Tier, when: string): FieldsWith<Tier> {
@@ -65,5 +86,11 @@ function fieldsWith<Suffix extends string>(suffix: Suffix, when: string): Fields
     [`output_cost_per_token_${suffix}`]: perToken(`Price of an ${OUTPUT} ${when}.`),
     [`cache_read_input_token_cost_${suffix}`]: perToken(`Price of an ${READ} ${when}.`),
     [`cache_creation_input_token_cost_${suffix}`]: perToken(`Price of an ${WRITE} ${when}.`),
+    [`cache_creation_input_token_cost_above_1hr_${suffix}`]: perToken(
+      `Price of an ${WRITE}, kept for an hour, ${when}.`,
+    ),
+    [`output_cost_per_reasoning_token_${suffix}`]: perToken(`Price of a reasoning token ${when}.`),
+    [`input_cost_per_audio_token_${suffix}`]: perToken(`Price of an input token of sound ${when}.`),
+    [`output_cost_per_audio_token_${suffix}`]: perToken(`Price of an output token of sound ${when}.`),
   } as FieldsWith<Suffix>;
 }

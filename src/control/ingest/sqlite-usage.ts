@@ -114,7 +114,7 @@ export class SqliteUsage {
     const values: SQLInputValue[] = Array.from({ length: USAGE_COLUMN_NAMES.length });
     let duplicates = 0;
     for (const row of rows) {
-      for (const [place, column] of USAGE_COLUMN_NAMES.entries()) values[place] = row[column];
+      for (let place = 0; place < values.length; place += 1) values[place] = row[USAGE_COLUMN_NAMES[place]!];
       if (Number(insert.run(...values).changes) === 1 || this.#replace(row, values, deltas)) deltas.add(row);
       else duplicates += 1;
       breather.step();

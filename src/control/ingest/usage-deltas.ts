@@ -11,6 +11,9 @@ export type DailyKind = (typeof DAILY_KINDS)[number];
 export const TOTAL_KINDS = ['key', 'user', 'team'] as const;
 export type TotalKind = (typeof TOTAL_KINDS)[number];
 
+type NamedKind = Exclude<DailyKind, 'total'>;
+const NAMED_KINDS: readonly NamedKind[] = DAILY_KINDS.filter((kind) => kind !== 'total');
+
 /** In the order in which they are written. */
 export const SUM_COLUMNS = [
   'requests',
@@ -24,27 +27,69 @@ export const SUM_COLUMNS = [
 ] as const satisfies readonly (keyof UsageSums)[];
 
 /** What a batch adds to one aggregate. */
-export interface UsageSums {
-  requests: number;
-  successes: number;
-  prompt_tokens: number;
-  completion_tokens: number;
-  cache_read_tokens: number;
-  cache_write_tokens: number;
+export class UsageSums {
+  requests = 0;
+  successes = 0;
+  prompt_tokens = 0;
+  completion_tokens = 0;
+  cache_read_tokens = 0;
+  cache_write_tokens = 0;
   /** Requests that used tokens for which no price is known. */
-  unpriced: number;
+  unpriced = 0;
+  readonly #spend = new ExactSum();
+
   /** BigInt: the sum of a batch may exceed 2^53. */
-  spend_nano: bigint;
+  get spend_nano(): bigint {
+    return this.#spend.total;
+  }
+
+  add(row: UsageRow, sign: 1 | -1, successes: number): void {
+    this.requests += sign;
+    this.successes += successes;
+    this.prompt_tokens += sign * row.prompt_tokens;
+    this.completion_tokens += sign * row.completion_tokens;
+    this.cache_read_tokens += sign * row.cache_read_tokens;
+    this.cache_write_tokens += sign * row.cache_write_tokens;
+    if (row.priced === 0) this.unpriced += sign;
+    this.#spend.add(sign * row.spend_nano);
+  }
 }
 
-export interface DailyDelta extends UsageSums {
+/** Adds up whole numbers: as such while they are small, which is nearly always and costs no BigInt each. */
+class ExactSum {
+  #small = 0;
+  #large = 0n;
+
+  get total(): bigint {
+    return this.#large + BigInt(this.#small);
+  }
+
+  add(amount: number): void {
+    const sum = this.#small + amount;
+    if (Number.isSafeInteger(sum)) {
+      this.#small = sum;
+      return;
+    }
+    this.#large += BigInt(this.#small) + BigInt(amount);
+    this.#small = 0;
+  }
+}
+
+export class DailyDelta extends UsageSums {
   readonly day: number;
   readonly kind: DailyKind;
   readonly name: string;
+
+  constructor(day: number, kind: DailyKind, name: string) {
+    super();
+    this.day = day;
+    this.kind = kind;
+    this.name = name;
+  }
 }
 
 /** `''` where a request has none. */
-export interface DetailDelta extends UsageSums {
+export class DetailDelta extends UsageSums {
   readonly day: number;
   readonly api_key: string;
   readonly user_id: string;
@@ -52,6 +97,17 @@ export interface DetailDelta extends UsageSums {
   readonly model: string;
   readonly model_group: string;
   readonly provider: string;
+
+  constructor(day: number, model: string, row: UsageRow) {
+    super();
+    this.day = day;
+    this.api_key = row.api_key;
+    this.user_id = row.user_id ?? '';
+    this.team_id = row.team_id ?? '';
+    this.model = model;
+    this.model_group = row.model_group ?? '';
+    this.provider = row.provider ?? '';
+  }
 }
 
 /** Spend of a member of a team. */
@@ -72,45 +128,103 @@ export interface BudgetDelta {
   spend_nano: bigint;
 }
 
-export interface TotalDelta {
+export class TotalDelta {
   readonly kind: TotalKind;
   readonly name: string;
-  requests: number;
-  tokens: number;
-  spend_nano: bigint;
-  last_at_ms: number;
+  requests = 0;
+  tokens = 0;
+  last_at_ms = 0;
+  readonly #spend = new ExactSum();
+
+  constructor(kind: TotalKind, name: string) {
+    this.kind = kind;
+    this.name = name;
+  }
+
+  get spend_nano(): bigint {
+    return this.#spend.total;
+  }
+
+  add(row: UsageRow, sign: 1 | -1): void {
+    this.requests += sign;
+    this.tokens += sign * (row.prompt_tokens + row.completion_tokens);
+    this.last_at_ms = Math.max(this.last_at_ms, row.at_ms);
+    this.#spend.add(sign * row.spend_nano);
+  }
 }
 
 const SEPARATOR = '\0';
 /** UTF-16 units, of three bytes at most: PostgreSQL indexes 2,704 bytes. */
 const MAX_BUDGET_NAME = 850;
 
+/** The aggregates of one day: looked up by name alone, so that no event makes texts to find them by. */
+class DayDeltas {
+  readonly total: DailyDelta;
+  readonly byKind: Readonly<Record<NamedKind, Map<string, DailyDelta>>> = {
+    key: new Map(),
+    user: new Map(),
+    team: new Map(),
+    model: new Map(),
+    model_group: new Map(),
+    provider: new Map(),
+    tag: new Map(),
+  };
+  readonly detail = new Map<string, DetailDelta>();
+  readonly #day: number;
+
+  constructor(day: number) {
+    this.#day = day;
+    this.total = new DailyDelta(day, 'total', '');
+  }
+
+  named(kind: NamedKind, name: string): DailyDelta {
+    const deltas = this.byKind[kind];
+    let delta = deltas.get(name);
+    if (delta === undefined) deltas.set(name, (delta = new DailyDelta(this.#day, kind, name)));
+    return delta;
+  }
+
+  detailOf(model: string, row: UsageRow): DetailDelta {
+    const { api_key, user_id, team_id, model_group, provider } = row;
+    const id = `${api_key}\0${user_id ?? ''}\0${team_id ?? ''}\0${model}\0${model_group ?? ''}\0${provider ?? ''}`;
+    let delta = this.detail.get(id);
+    if (delta === undefined) this.detail.set(id, (delta = new DetailDelta(this.#day, model, row)));
+    return delta;
+  }
+}
+
 /** Adds up what a batch of rows adds to each aggregate, so that each is written once per batch. Pure. */
 export class UsageDeltas {
-  readonly #daily = new Map<string, DailyDelta>();
-  readonly #detail = new Map<string, DetailDelta>();
-  readonly #totals = new Map<string, TotalDelta>();
+  readonly #days = new Map<number, DayDeltas>();
+  readonly #totals = {
+    key: new Map<string, TotalDelta>(),
+    team: new Map<string, TotalDelta>(),
+    user: new Map<string, TotalDelta>(),
+  } as const satisfies Readonly<Record<TotalKind, Map<string, TotalDelta>>>;
   readonly #members = new Map<string, MemberDelta>();
   readonly #budgets = new Map<string, BudgetDelta>();
 
   /** @param sign -1 takes a row out again that has been replaced. */
   add(row: UsageRow, sign: 1 | -1 = 1): void {
+    const { user_id: user, team_id: team, model_group: group, provider } = row;
     const model = modelOf(row);
-    this.#addDaily('total', '', row, sign);
-    this.#addDaily('key', row.api_key, row, sign);
-    if (row.user_id !== null) this.#addDaily('user', row.user_id, row, sign);
-    if (row.team_id !== null) this.#addDaily('team', row.team_id, row, sign);
-    if (model !== '') this.#addDaily('model', model, row, sign);
-    if (row.model_group !== null) this.#addDaily('model_group', row.model_group, row, sign);
-    if (row.provider !== null) this.#addDaily('provider', row.provider, row, sign);
+    const successes = isSuccess(row) ? sign : 0;
+    const day = this.#dayOf(row);
+    day.total.add(row, sign, successes);
+    day.named('key', row.api_key).add(row, sign, successes);
+    if (user !== null) day.named('user', user).add(row, sign, successes);
+    if (team !== null) day.named('team', team).add(row, sign, successes);
+    if (model !== '') day.named('model', model).add(row, sign, successes);
+    if (group !== null) day.named('model_group', group).add(row, sign, successes);
+    if (provider !== null) day.named('provider', provider).add(row, sign, successes);
     if (row.tags !== null) {
-      for (const tag of new Set(JSON.parse(row.tags) as string[])) this.#addDaily('tag', tag, row, sign);
+      for (const tag of new Set(JSON.parse(row.tags) as string[])) day.named('tag', tag).add(row, sign, successes);
     }
-    this.#addDetail(model, row, sign);
-    this.#addTotal('key', row.api_key, row, sign);
-    if (row.user_id !== null) this.#addTotal('user', row.user_id, row, sign);
-    if (row.team_id !== null) this.#addTotal('team', row.team_id, row, sign);
-    if (row.team_id !== null && row.user_id !== null) this.#addMember(row.team_id, row.user_id, row, sign);
+    day.detailOf(model, row).add(row, sign, successes);
+    this.#total('key', row.api_key).add(row, sign);
+    if (user !== null) this.#total('user', user).add(row, sign);
+    if (team !== null) this.#total('team', team).add(row, sign);
+    if (team !== null && user !== null) this.#addMember(team, user, row, sign);
     if (row.budgets !== undefined) for (const name of row.budgets) this.#addBudget(name, row, sign);
   }
 
@@ -119,15 +233,18 @@ export class UsageDeltas {
    * for the first, and so never in a circle.
    */
   daily(): DailyDelta[] {
-    return inOrder(this.#daily);
+    return this.#inOrderOfDays().flatMap(({ total, byKind }) => [
+      total,
+      ...NAMED_KINDS.flatMap((kind) => inOrder(byKind[kind])),
+    ]);
   }
 
   detail(): DetailDelta[] {
-    return inOrder(this.#detail);
+    return this.#inOrderOfDays().flatMap(({ detail }) => inOrder(detail));
   }
 
   totals(): TotalDelta[] {
-    return inOrder(this.#totals);
+    return TOTAL_KINDS.flatMap((kind) => inOrder(this.#totals[kind]));
   }
 
   members(): MemberDelta[] {
@@ -136,6 +253,24 @@ export class UsageDeltas {
 
   budgets(): BudgetDelta[] {
     return inOrder(this.#budgets);
+  }
+
+  #inOrderOfDays(): DayDeltas[] {
+    return [...this.#days].sort(([a], [b]) => a - b).map(([, deltas]) => deltas);
+  }
+
+  #dayOf({ at_ms: atMs }: UsageRow): DayDeltas {
+    const day = dayOf(atMs);
+    let deltas = this.#days.get(day);
+    if (deltas === undefined) this.#days.set(day, (deltas = new DayDeltas(day)));
+    return deltas;
+  }
+
+  #total(kind: TotalKind, name: string): TotalDelta {
+    const deltas = this.#totals[kind];
+    let delta = deltas.get(name);
+    if (delta === undefined) deltas.set(name, (delta = new TotalDelta(kind, name)));
+    return delta;
   }
 
   /** What is no name of a row is passed over, and so is one that no index takes. */
@@ -150,47 +285,6 @@ export class UsageDeltas {
       this.#budgets.set(id, (delta = { name, isOwn, end_ms: end, spend_nano: 0n }));
     }
     delta.spend_nano += BigInt(sign * row.spend_nano);
-  }
-
-  #addDaily(kind: DailyKind, name: string, row: UsageRow, sign: 1 | -1): void {
-    const day = dayOf(row.at_ms);
-    const id = `${day}${SEPARATOR}${kind === 'total' ? '' : kind}${SEPARATOR}${name}`;
-    let delta = this.#daily.get(id);
-    if (delta === undefined) this.#daily.set(id, (delta = { day, kind, name, ...noSums() }));
-    addSums(delta, row, sign);
-  }
-
-  #addDetail(model: string, row: UsageRow, sign: 1 | -1): void {
-    const day = dayOf(row.at_ms);
-    const { api_key, user_id, team_id, model_group, provider } = row;
-    const id = [day, api_key, user_id, team_id, model, model_group, provider].join(SEPARATOR);
-    let delta = this.#detail.get(id);
-    if (delta === undefined) {
-      delta = {
-        day,
-        api_key,
-        user_id: user_id ?? '',
-        team_id: team_id ?? '',
-        model,
-        model_group: model_group ?? '',
-        provider: provider ?? '',
-        ...noSums(),
-      };
-      this.#detail.set(id, delta);
-    }
-    addSums(delta, row, sign);
-  }
-
-  #addTotal(kind: TotalKind, name: string, row: UsageRow, sign: 1 | -1): void {
-    const id = `${kind}${SEPARATOR}${name}`;
-    let delta = this.#totals.get(id);
-    if (delta === undefined) {
-      this.#totals.set(id, (delta = { kind, name, requests: 0, tokens: 0, spend_nano: 0n, last_at_ms: 0 }));
-    }
-    delta.requests += sign;
-    delta.tokens += sign * (row.prompt_tokens + row.completion_tokens);
-    delta.spend_nano += BigInt(sign * row.spend_nano);
-    delta.last_at_ms = Math.max(delta.last_at_ms, row.at_ms);
   }
 
   #addMember(team_id: string, user_id: string, row: UsageRow, sign: 1 | -1): void {
@@ -210,30 +304,6 @@ function modelOf(row: UsageRow): string {
   const { upstream_model: upstream, model_group: group } = row;
   if (upstream === null) return group ?? '';
   return group === null || !group.includes('*') || isSuccess(row) ? upstream : group;
-}
-
-function noSums(): UsageSums {
-  return {
-    requests: 0,
-    successes: 0,
-    prompt_tokens: 0,
-    completion_tokens: 0,
-    cache_read_tokens: 0,
-    cache_write_tokens: 0,
-    unpriced: 0,
-    spend_nano: 0n,
-  };
-}
-
-function addSums(sums: UsageSums, row: UsageRow, sign: 1 | -1): void {
-  sums.requests += sign;
-  if (isSuccess(row)) sums.successes += sign;
-  sums.prompt_tokens += sign * row.prompt_tokens;
-  sums.completion_tokens += sign * row.completion_tokens;
-  sums.cache_read_tokens += sign * row.cache_read_tokens;
-  sums.cache_write_tokens += sign * row.cache_write_tokens;
-  if (row.priced === 0) sums.unpriced += sign;
-  if (row.spend_nano !== 0) sums.spend_nano += BigInt(sign * row.spend_nano);
 }
 
 function inOrder<T>(deltas: ReadonlyMap<string, T>): T[] {

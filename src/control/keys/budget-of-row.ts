@@ -6,9 +6,9 @@ import type { KeyGrant, OwnerGrant } from './fold-key.ts';
 
 const NANO_PER_USD = 1e9;
 
-/** Left out where there is none. */
+/** Left out where there is none. One with a duration alone bounds nothing; its windows are counted, for they are shown. */
 export function budgetOfRow(row: BudgetColumns): Pick<KeyGrant & OwnerGrant, 'budget'> {
-  if (row.max_budget_nano === null && row.soft_budget_nano === null) return {};
+  if (row.max_budget_nano === null && row.soft_budget_nano === null && row.budget_duration === null) return {};
   return {
     budget: {
       maxNano: toNumber(row.max_budget_nano),

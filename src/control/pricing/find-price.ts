@@ -37,11 +37,16 @@ export class PriceBook {
  */
 export function mergePrice(own: Price | null, listed: Price | null): Price | null {
   if (own === null || listed === null) return own ?? listed;
-  const { input, output, request, second, character, image } = own.prices;
-  if ((input ?? output ?? request ?? second ?? character ?? image) !== undefined) return own;
+  if (isWhole(own)) return own;
   return {
     prices: { ...listed.prices, ...own.prices },
     steps: own.steps.length > 0 ? own.steps : listed.steps,
     tiers: { ...listed.tiers, ...own.tiers },
   };
+}
+
+/** It has a price for tokens, the call or its pieces: nothing is missing that a listed price would have to tell. */
+export function isWhole({ prices }: Price): boolean {
+  const { input, output, request, second, character, image } = prices;
+  return (input ?? output ?? request ?? second ?? character ?? image) !== undefined;
 }

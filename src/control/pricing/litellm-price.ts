@@ -16,6 +16,9 @@ export const LITELLM_PRICES: Readonly<Record<string, PriceKind>> = {
   output_cost_per_image_token: 'imageOutput',
   citation_cost_per_token: 'citation',
   input_cost_per_request: 'request',
+  // Of rerankers; and what DeepSeek's cached tokens were called before all had a price of that kind.
+  input_cost_per_query: 'request',
+  input_cost_per_token_cache_hit: 'cacheRead',
   input_cost_per_second: 'second',
   output_cost_per_second: 'second',
   input_cost_per_character: 'character',

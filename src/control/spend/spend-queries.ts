@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { DailyKind } from '../ingest/usage-deltas.ts';
+import type { DailyKind, TotalKind } from '../ingest/usage-deltas.ts';
 import type { Database } from '../store/database.ts';
 import type { StoreEngine } from '../store/store-engine.ts';
 import type { UsageEventTable, UsageSumColumns } from '../store/tables/usage-tables.ts';
@@ -86,6 +86,28 @@ export class SpendQueries {
     const row = await this.#db
       .selectFrom('usage_daily')
       .where('kind', '=', 'total')
+      .select(({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano'))
+      .executeTakeFirst();
+    return row?.sum_nano ?? 0n;
+  }
+
+  /** Of one key, user or team, of all time. */
+  async totalOf(kind: TotalKind, name: string): Promise<bigint> {
+    const row = await this.#db
+      .selectFrom('usage_totals')
+      .select('spend_nano')
+      .where('kind', '=', kind)
+      .where('name', '=', name)
+      .executeTakeFirst();
+    return row?.spend_nano ?? 0n;
+  }
+
+  /** Of a user's keys that no team pays for, of all time. */
+  async ownOfUser(userId: string): Promise<bigint> {
+    const row = await this.#db
+      .selectFrom('usage_detail')
+      .where('user_id', '=', userId)
+      .where('team_id', '=', '')
       .select(({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano'))
       .executeTakeFirst();
     return row?.sum_nano ?? 0n;

@@ -4,6 +4,9 @@ import type { Within } from './change-log.ts';
 import type { Database } from './database.ts';
 import { NO_NODE } from './tables/budget-tables.ts';
 
+/** SQLite takes 32,766 values. */
+const NAMES_PER_QUERY = 5000;
+
 /** What budgets had spent by some point of a node's journal. */
 export interface BudgetState {
   /** Of the node's segments. */
@@ -62,6 +65,21 @@ export class BudgetRepository {
       .select(({ fn }) => [fn.countAll<number>().as('count'), fn.max('updated_at_ms').as('updated')])
       .executeTakeFirstOrThrow();
     return `${count} ${updated}`;
+  }
+
+  /** Nano-dollars by the name of the row; those of which nothing is known are left out. */
+  async spent(names: readonly string[]): Promise<Map<string, bigint>> {
+    const spent = new Map<string, bigint>();
+    for (let place = 0; place < names.length; place += NAMES_PER_QUERY) {
+      const found = await this.#db
+        .selectFrom('budget_spend')
+        .select(['name', ({ fn }) => fn.sum<bigint>('spend_nano').as('sum_nano')])
+        .where('name', 'in', names.slice(place, place + NAMES_PER_QUERY))
+        .groupBy('name')
+        .execute();
+      for (const { name, sum_nano: nano } of found) spent.set(name, nano);
+    }
+    return spent;
   }
 
   /** The spend of a window becomes `nano`, whatever it was. @param name of the row. */

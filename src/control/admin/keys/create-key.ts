@@ -5,6 +5,7 @@ import { adminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
 import type { GenerateKeyRequest } from '../schemas/key-schemas.ts';
 import { hashKey } from '../../config/master-key.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { nanoOrNull } from '../grant-columns.ts';
 import { keyColumns } from './key-columns.ts';
 import { newKeyText, shownName } from './key-text.ts';
@@ -31,7 +32,9 @@ export async function createKey(
     const row = await changes.run(actor, async (scope) => {
       await checkOwners(request, services, scope);
       await checkAlias(request.key_alias, null, services, scope);
-      return keys.create({ ...columns, ...spend, hash, key_name: shownName(key) }, scope);
+      const made = await keys.create({ ...columns, ...spend, hash, key_name: shownName(key) }, scope);
+      await countEarlierOfKey(null, made, services, scope);
+      return made;
     });
     return { key, row };
   } catch (error) {

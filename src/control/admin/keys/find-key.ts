@@ -3,15 +3,16 @@ import { adminError, type AdminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
 import { declaredError, declaredKeyRow } from '../declared-rows.ts';
 import type { Caller } from '../endpoint.ts';
+import { type ShownKey, shownKey, withTotal } from '../shown-spend.ts';
 import { toHash } from './key-text.ts';
 
 /** @throws {AdminError} when there is none, or none that the caller may see: the two are not told apart. */
-export async function findKey(keyOrHash: string, caller: Caller, services: AdminServices): Promise<KeyRow> {
+export async function findKey(keyOrHash: string, caller: Caller, services: AdminServices): Promise<ShownKey> {
   const hash = toHash(keyOrHash);
   const declared = services.state().declared.keys.find((grant) => grant.hash === hash);
   const row = declared === undefined ? await services.store().keys.find(hash) : declaredKeyRow(declared);
   if (row === null || !maySee(row, caller)) throw keyNotFound();
-  return row;
+  return shownKey(declared === undefined ? row : await withTotal(row, 'key', hash, services), services);
 }
 
 /** The hash of a key that the API may change. @throws {AdminError} when the file declares it. */

@@ -15,10 +15,12 @@ import {
   updateKeyReply,
   updateKeyRequest,
 } from '../schemas/key-schemas.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { checkAlias, checkOwners, createKey } from './create-key.ts';
 import { changeableHash, findKey, keyNotFound } from './find-key.ts';
 import { keyColumns } from './key-columns.ts';
 import { keyReply, keyReplyWithToken } from './key-reply.ts';
+import { shownKey } from '../shown-spend.ts';
 
 /** What is taken and has no effect yet. */
 const inert = { ...inertKeyFields, budget_limits: true };
@@ -34,7 +36,12 @@ const generate = endpoint({
   reply: generateKeyReply,
   handle: async (call, services) => {
     const { key, row } = await createKey(call.body, services, actorOf(call, services));
-    return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: call.body.duration ?? null };
+    return {
+      ...keyReplyWithToken(await shownKey(row, services)),
+      key,
+      token_id: row.hash,
+      duration: call.body.duration ?? null,
+    };
   },
 });
 
@@ -56,10 +63,12 @@ const update = endpoint({
       if (before === null) throw keyNotFound();
       await checkOwners(request, services, scope);
       await checkAlias(request.key_alias, hash, services, scope);
-      return keys.update(hash, keyColumns(request, before.extra, scope.nowMs), scope);
+      const after = await keys.update(hash, keyColumns(request, before.extra, scope.nowMs), scope);
+      if (after !== null) await countEarlierOfKey(before, after, services, scope);
+      return after;
     });
     if (row === null) throw keyNotFound();
-    return { ...keyReply(row), key: given };
+    return { ...keyReply(await shownKey(row, services)), key: given };
   },
 });
 
@@ -132,7 +141,7 @@ async function setBlocked(
   const hash = changeableHash(call.body.key, services);
   const row = await services.store().keys.setBlocked(hash, blocked, actorOf(call, services));
   if (row === null) throw keyNotFound();
-  return keyReplyWithToken(row);
+  return keyReplyWithToken(await shownKey(row, services));
 }
 
 export const KEY_ENDPOINTS: readonly AdminEndpoint[] = [generate, update, remove, info, block, unblock];

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import type { KeyRow } from '../../store/tables/key-tables.ts';
 import { grantedReply, isoOrNull, objectOrNull, rowReply, textMap, textOrNull, textsOrNull } from '../row-reply.ts';
 import type { KeyRowReply, keyRowWithToken } from '../schemas/key-schemas.ts';
-import { toUsdOrNull } from '../usd.ts';
+import type { ShownKey } from '../shown-spend.ts';
+import { toUsd, toUsdOrNull } from '../usd.ts';
 
 /** A key as LiteLLM shows it. Never the key itself. */
-export function keyReply(row: KeyRow): KeyRowReply {
+export function keyReply(row: ShownKey): KeyRowReply {
   const { extra } = row;
   return {
     ...rowReply(row),
@@ -15,6 +15,7 @@ export function keyReply(row: KeyRow): KeyRowReply {
     soft_budget_cooldown: false,
     expires: isoOrNull(row.expires_at_ms),
     aliases: textMap(row.aliases),
+    model_spend: Object.fromEntries(Object.entries(row.modelSpend ?? {}).map(([model, nano]) => [model, toUsd(nano)])),
     config: objectOrNull(extra['config']) ?? {},
     user_id: row.user_id,
     team_id: row.team_id,
@@ -42,6 +43,6 @@ export function keyReply(row: KeyRow): KeyRowReply {
   };
 }
 
-export function keyReplyWithToken(row: KeyRow): z.input<typeof keyRowWithToken> {
+export function keyReplyWithToken(row: ShownKey): z.input<typeof keyRowWithToken> {
   return { ...keyReply(row), token: row.hash };
 }

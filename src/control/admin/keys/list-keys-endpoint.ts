@@ -3,6 +3,7 @@ import { adminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
 import { type Caller, endpoint } from '../endpoint.ts';
 import { KEY_SORT_COLUMNS, type ListKeysQuery, listKeysQuery, listKeysReply } from '../schemas/key-schemas.ts';
+import { shownKeys } from '../shown-spend.ts';
 import { keyReplyWithToken } from './key-reply.ts';
 import { toHash } from './key-text.ts';
 
@@ -24,7 +25,9 @@ export const listKeysEndpoint = endpoint({
       descending: query.sort_order === 'desc',
     });
     return {
-      keys: rows.map((row) => (query.return_full_object ? keyReplyWithToken(row) : row.hash)),
+      keys: query.return_full_object
+        ? (await shownKeys(rows, services)).map(keyReplyWithToken)
+        : rows.map(({ hash }) => hash),
       total_count: total,
       current_page: page,
       total_pages: Math.ceil(total / size),

@@ -5,9 +5,11 @@ import { actorOf } from '../actor.ts';
 import { adminError } from '../admin-error.ts';
 import { endpoint } from '../endpoint.ts';
 import { generateKeyReply, inertKeyFields, regenerateKeyRequest } from '../schemas/key-schemas.ts';
+import { countEarlierOfKey } from '../earlier-spend.ts';
 import { checkAlias, checkOwners, refuseTakenHash } from './create-key.ts';
 import { changeableHash, keyNotFound } from './find-key.ts';
 import { keyColumns } from './key-columns.ts';
+import { shownKey } from '../shown-spend.ts';
 import { keyReplyWithToken } from './key-reply.ts';
 import { newKeyText, shownName } from './key-text.ts';
 
@@ -46,13 +48,18 @@ export const regenerateKeyEndpoint = endpoint({
         const extra = { ...(columns.extra ?? before.extra), ...rotated(before.extra, nowMs) };
         const graceUntilMs = period === null ? null : addDuration(nowMs, period);
         await budgets.carryOver(hash, newHash, nowMs, scope);
-        return keys.rotate(
-          { hash, newHash, changes: { ...columns, extra, key_name: shownName(key) }, graceUntilMs },
-          scope,
-        );
+        const rotation = { hash, newHash, changes: { ...columns, extra, key_name: shownName(key) }, graceUntilMs };
+        const after = await keys.rotate(rotation, scope);
+        if (after !== null) await countEarlierOfKey(before, after, services, scope);
+        return after;
       });
       if (row === null) throw keyNotFound();
-      return { ...keyReplyWithToken(row), key, token_id: row.hash, duration: request.duration ?? null };
+      return {
+        ...keyReplyWithToken(await shownKey(row, services)),
+        key,
+        token_id: row.hash,
+        duration: request.duration ?? null,
+      };
     } catch (error) {
       if (!isConflict(error)) throw error;
       throw adminError('resource_exists', 'The new key, or its alias, exists already.', 'new_key');

@@ -24,7 +24,19 @@ export const tagsQuery = z.object({ ...range, tags: z.string().optional().descri
 
 export const globalSpendReply = z.object({
   spend: amount().describe('Of all time.'),
-  max_budget: amount().describe('0: there is none.'),
+  max_budget: amount().describe('Of all requests together; 0: there is none.'),
+});
+
+export const providerBudgetsReply = z.object({
+  providers: z.record(
+    z.string(),
+    z.object({
+      budget_limit: amount().nullable(),
+      time_period: z.string().nullable(),
+      spend: amount(),
+      budget_reset_at: moment().nullable(),
+    }),
+  ),
 });
 
 export const dailySpendReply = z.array(z.object({ date: z.string(), spend: amount(), api_key: z.string().optional() }));

@@ -4,6 +4,7 @@ import {
   dailySpendReply,
   globalSpendReply,
   globalTagsReply,
+  providerBudgetsReply,
   providersReply,
   rangeOfKeyQuery,
   rangeQuery,
@@ -15,6 +16,8 @@ import {
   topModelsReply,
   topQuery,
 } from '../schemas/spend-schemas.ts';
+import { isoOrNull } from '../row-reply.ts';
+import { shownBudgets } from '../shown-spend.ts';
 import { toUsd } from '../usd.ts';
 import { keyNames } from './key-names.ts';
 import { hashOfKey } from './spend-scope.ts';
@@ -30,7 +33,42 @@ const globalSpend = endpoint({
   access: 'admin',
   summary: 'What everything has cost.',
   reply: globalSpendReply,
-  handle: async (_call, services) => ({ spend: toUsd(await services.store().spend.total()), max_budget: 0 }),
+  handle: async (_call, services) => {
+    const { global } = services.state().budgets;
+    return {
+      spend: toUsd(await services.store().spend.total()),
+      max_budget: global === null || global.maxNano === null ? 0 : toUsd(BigInt(global.maxNano)),
+    };
+  },
+});
+
+const providerBudgets = endpoint({
+  method: 'GET',
+  paths: ['/provider/budgets'],
+  tag: 'spend',
+  access: 'admin',
+  summary: 'The budgets of `provider_budget_config`, what of each is spent, and when its window ends.',
+  reply: providerBudgetsReply,
+  handle: async (_call, services) => {
+    const budgets = services.state().budgets.providers;
+    const shown = await shownBudgets('provider', budgets, services);
+    return {
+      providers: Object.fromEntries(
+        Object.entries(budgets).map(([provider, { maxNano, duration }]) => {
+          const { spendNano, resetAtMs } = shown.get(provider)!;
+          return [
+            provider,
+            {
+              budget_limit: maxNano === null ? null : toUsd(BigInt(maxNano)),
+              time_period: duration,
+              spend: toUsd(spendNano),
+              budget_reset_at: isoOrNull(resetAtMs),
+            },
+          ];
+        }),
+      ),
+    };
+  },
 });
 
 const globalSpendLogs = endpoint({
@@ -167,6 +205,7 @@ const spendTags = endpoint({
 
 export const GLOBAL_SPEND_ENDPOINTS: readonly AdminEndpoint[] = [
   globalSpend,
+  providerBudgets,
   globalSpendLogs,
   globalSpendKeys,
   globalSpendTeams,

@@ -3,13 +3,14 @@ import { adminError, type AdminError } from '../admin-error.ts';
 import type { AdminServices } from '../admin-services.ts';
 import { declaredError, declaredTeamRow } from '../declared-rows.ts';
 import type { Caller } from '../endpoint.ts';
+import { shownTeam, withTotal } from '../shown-spend.ts';
 
 /** @throws {AdminError} when there is none, or none that the caller may see: the two are not told apart. */
 export async function findTeam(teamId: string, caller: Caller, services: AdminServices): Promise<TeamRow> {
   const declared = services.state().declared.owners.teams.get(teamId);
   const row = declared === undefined ? await services.store().teams.find(teamId) : declaredTeamRow(teamId, declared);
   if (row === null || !(await maySee(teamId, caller, services))) throw teamNotFound(teamId);
-  return row;
+  return shownTeam(declared === undefined ? row : await withTotal(row, 'team', teamId, services), services);
 }
 
 /** @throws {AdminError} when the file declares it. */

@@ -10,6 +10,7 @@ import {
   listTeamsReply,
   TEAM_SORT_COLUMNS,
 } from '../schemas/team-schemas.ts';
+import { shownKeys, shownMembers, shownTeams } from '../shown-spend.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
 
 /** LiteLLM's /team/list has no pages; beyond this there is /v2/team/list. */
@@ -32,15 +33,16 @@ const listAll = endpoint({
       descending: query.sort_order === 'desc',
     });
     const teamIds = rows.map((row) => row.team_id);
-    const members = byTeam(await teams.membersOf(teamIds));
+    const members = byTeam(await shownMembers(await teams.membersOf(teamIds), rows, services));
     // A key sees of the others of its teams no more than that they exist.
     const seesKeys = caller.role === 'admin' && teamIds.length > 0;
     const keys = seesKeys
       ? await db.selectFrom('keys').selectAll().where('team_id', 'in', teamIds).limit(MAX_LISTED).execute()
       : [];
-    return rows.map((row) => ({
+    const shownRows = await shownKeys(keys, services);
+    return (await shownTeams(rows, services)).map((row) => ({
       ...teamReply(row, members.get(row.team_id) ?? []),
-      keys: keys.filter((key) => key.team_id === row.team_id).map(keyReplyWithToken),
+      keys: shownRows.filter((key) => key.team_id === row.team_id).map(keyReplyWithToken),
       team_memberships: (members.get(row.team_id) ?? []).map(membershipReply),
     }));
   },
@@ -75,7 +77,7 @@ const listPage = endpoint({
             .groupBy('team_id')
             .execute();
     return {
-      teams: rows.map((row) => ({
+      teams: (await shownTeams(rows, services)).map((row) => ({
         ...teamReply(row, members.get(row.team_id) ?? []),
         members_count: members.get(row.team_id)?.length ?? 0,
         keys_count: counted.find((count) => count.team_id === row.team_id)?.count ?? 0,

@@ -16,6 +16,8 @@ import {
 import { toUsdOrNull } from '../usd.ts';
 import { refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { resolveMembers } from './resolve-members.ts';
+import { countEarlierOfMember } from '../earlier-spend.ts';
+import { shownMembers, shownTeam } from '../shown-spend.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
 
 const add = endpoint({
@@ -46,7 +48,7 @@ const add = endpoint({
     const userRows = await users.findMany(added.map((entry) => entry.user_id));
     const memberships = await Promise.all(userRows.map((user) => teams.memberships(user.user_id)));
     return {
-      ...teamReply(row, await teams.members(teamId)),
+      ...teamReply(await shownTeam(row, services), await teams.members(teamId)),
       updated_users: userRows.map((user, index) => ({
         user_id: user.user_id,
         user_email: user.user_email,
@@ -54,7 +56,7 @@ const add = endpoint({
         teams: (memberships[index] ?? []).map((membership) => membership.team_id),
         created_at: isoOrNull(user.created_at_ms),
       })),
-      updated_team_memberships: added.map(membershipReply),
+      updated_team_memberships: (await shownMembers(added, [row], services)).map(membershipReply),
     };
   },
 });
@@ -69,15 +71,20 @@ const update = endpoint({
   reply: updateMemberReply,
   handle: async (call, services) => {
     const { team_id: teamId, role, max_budget_in_team: budget, tpm_limit: tpmLimit, rpm_limit: rpmLimit } = call.body;
-    const { member } = await findMember(call.body, services);
-    const changes = {
+    const { row: team, member } = await findMember(call.body, services);
+    const columns = {
       ...(role === undefined ? {} : { role }),
       ...(budget === undefined ? {} : { max_budget_nano: nanoOrNull(budget) }),
       ...(tpmLimit === undefined ? {} : { tpm_limit: tpmLimit }),
       ...(rpmLimit === undefined ? {} : { rpm_limit: rpmLimit }),
     };
     const userId = member.user_id;
-    const row = await services.store().teams.updateMember({ teamId, userId }, changes, actorOf(call, services));
+    const { changes, teams } = services.store();
+    const row = await changes.run(actorOf(call, services), async (scope) => {
+      const after = await teams.updateMember({ teamId, userId }, columns, scope);
+      if (after !== null) await countEarlierOfMember([team, member], [team, after], services, scope);
+      return after;
+    });
     if (row === null) throw noSuchMember(teamId);
     return {
       team_id: teamId,
@@ -108,7 +115,7 @@ const remove = endpoint({
       await teams.removeMembers(teamId, [userId], scope);
       await keys.delete(await keys.hashesOf({ teamId, userId }, scope), scope);
     });
-    return teamReply(row, await teams.members(teamId));
+    return teamReply(await shownTeam(row, services), await teams.members(teamId));
   },
 });
 

@@ -19,6 +19,8 @@ import {
 import { findTeam, refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { resolveMembers } from './resolve-members.ts';
 import { teamColumns } from './team-columns.ts';
+import { countEarlierOfTeam } from '../earlier-spend.ts';
+import { shownKeys, shownMembers, shownTeam } from '../shown-spend.ts';
 import { membershipReply, teamReply } from './team-reply.ts';
 
 /** Keys that /team/info shows; the rest is in /key/list. */
@@ -62,10 +64,12 @@ const update = endpoint({
     const { changes, teams } = services.store();
     const row = await changes.run(actorOf(call, services), async (scope) => {
       const before = await teams.find(teamId, scope);
-      return before === null ? null : teams.update(teamId, teamColumns(request, before.extra), scope);
+      const after = before === null ? null : await teams.update(teamId, teamColumns(request, before.extra), scope);
+      if (before !== null && after !== null) await countEarlierOfTeam(before, after, services, scope);
+      return after;
     });
     if (row === null) throw teamNotFound(teamId);
-    return { team_id: teamId, data: teamReply(row, await teams.members(teamId)) };
+    return { team_id: teamId, data: teamReply(await shownTeam(row, services), await teams.members(teamId)) };
   },
 });
 
@@ -99,14 +103,14 @@ const info = endpoint({
   handle: async ({ caller, query }, services) => {
     const { team_id: teamId } = query;
     const row = await findTeam(teamId, caller, services);
-    const members = await services.store().teams.members(teamId);
+    const members = await shownMembers(await services.store().teams.members(teamId), [row], services);
     // A key sees of the others of its team no more than that they exist.
     const own = caller.role === 'admin' ? {} : { userId: caller.record.userId ?? '' };
     const keys = await services.store().keys.list({ teamId, ...own }, { page: 1, size: MAX_SHOWN_KEYS });
     return {
       team_id: teamId,
       team_info: teamReply(row, members),
-      keys: keys.rows.map(keyReplyWithToken),
+      keys: (await shownKeys(keys.rows, services)).map(keyReplyWithToken),
       team_memberships: members.map(membershipReply),
     };
   },
@@ -144,7 +148,7 @@ async function setBlocked(
   const { teams } = services.store();
   const row = await teams.update(teamId, { blocked }, actorOf(call, services));
   if (row === null) throw teamNotFound(teamId);
-  return teamReply(row, await teams.members(teamId));
+  return teamReply(await shownTeam(row, services), await teams.members(teamId));
 }
 
 function teamExists(teamId: string): ReturnType<typeof adminError> {

@@ -1,5 +1,6 @@
 import { endpoint } from '../endpoint.ts';
 import { listUsersQuery, listUsersReply, USER_SORT_COLUMNS } from '../schemas/user-schemas.ts';
+import { shownUsers } from '../shown-spend.ts';
 import { userReply } from './user-reply.ts';
 
 export const listUsersEndpoint = endpoint({
@@ -37,7 +38,7 @@ export const listUsersEndpoint = endpoint({
       .orderBy('team_id')
       .execute();
     return {
-      users: rows.map((row) => ({
+      users: (await shownUsers(rows, services)).map((row) => ({
         ...userReply(
           row,
           memberships.filter(({ user_id: id }) => id === row.user_id).map((membership) => membership.team_id),

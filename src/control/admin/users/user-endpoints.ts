@@ -21,6 +21,8 @@ import { refuseDeclaredTeam } from '../teams/find-team.ts';
 import { teamReply } from '../teams/team-reply.ts';
 import { findUser, refuseDeclaredUser, userNotFound } from './find-user.ts';
 import { userColumns } from './user-columns.ts';
+import { countEarlierOfUser } from '../earlier-spend.ts';
+import { shownKeys, shownTeams, shownUser } from '../shown-spend.ts';
 import { userReply } from './user-reply.ts';
 
 /** Keys that /user/info shows; the rest is in /key/list. */
@@ -56,7 +58,7 @@ const create = endpoint({
     if (row === null) throw userNotFound(userId);
     return {
       ...userReply(
-        row,
+        await shownUser(row, services),
         memberships.map((membership) => membership.team_id),
       ),
       key: created?.key ?? null,
@@ -85,14 +87,16 @@ const update = endpoint({
     const { changes, users, teams } = services.store();
     const row = await changes.run(actorOf(call, services), async (scope) => {
       const before = await users.find(userId, scope);
-      return before === null ? null : users.update(userId, userColumns(request, before.extra), scope);
+      const after = before === null ? null : await users.update(userId, userColumns(request, before.extra), scope);
+      if (before !== null && after !== null) await countEarlierOfUser(before, after, services, scope);
+      return after;
     });
     if (row === null) throw userNotFound(userId);
     const memberships = await teams.memberships(userId);
     return {
       user_id: userId,
       data: userReply(
-        row,
+        await shownUser(row, services),
         memberships.map((membership) => membership.team_id),
       ),
     };
@@ -138,8 +142,10 @@ const info = endpoint({
     return {
       user_id: userId,
       user_info: userReply(row, teamIds),
-      keys: owned.rows.map(keyReplyWithToken),
-      teams: (await teams.findMany(teamIds)).map((team) => teamReply(team, members.get(team.team_id) ?? [])),
+      keys: (await shownKeys(owned.rows, services)).map(keyReplyWithToken),
+      teams: (await shownTeams(await teams.findMany(teamIds), services)).map((team) =>
+        teamReply(team, members.get(team.team_id) ?? []),
+      ),
     };
   },
 });

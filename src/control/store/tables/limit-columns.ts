@@ -13,12 +13,13 @@ export interface LimitColumns {
 
 /** Budgets of a key, user or team; null = none, 0 = nothing may be spent. */
 export interface BudgetColumns {
-  /** Spent in the window now open. Written by ingestion only. */
+  /** Spent of all time. Written by ingestion; what is shown is `shown-spend.ts`. */
   spend_nano: bigint;
   max_budget_nano: bigint | null;
   soft_budget_nano: bigint | null;
   /** LiteLLM's form: `30s`, `30m`, `24h`, `7d`, `1mo`. */
   budget_duration: string | null;
+  /** Not kept: it follows from the duration. */
   budget_reset_at_ms: number | null;
   /** By model, as LiteLLM's API has it. */
   model_max_budget: JsonObject;

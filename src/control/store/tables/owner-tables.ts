@@ -37,7 +37,7 @@ export interface TeamMemberTable {
   user_id: string;
   user_email: string | null;
   role: TeamRole;
-  /** Spent in the window now open. Written by ingestion only. */
+  /** Spent of all time. Written by ingestion only. */
   spend_nano: bigint;
   /** LiteLLM's `max_budget_in_team`; null = the team's default for members. */
   max_budget_nano: bigint | null;
