@@ -101,7 +101,7 @@ describe('a budget of 500 requests, 20 at the same time', () => {
       const base = join(second.dataDirectory, 'budgets.json');
       const own = String(count * 20_000);
       const isWritten = (): boolean => existsSync(base) && readFileSync(base, 'utf8').includes(`"own":"${own}"`);
-      await eventually(isWritten, 'the base has all', 10_000);
+      await eventually(isWritten, 'the base has all', 60_000);
       await killAll(second);
       rmSync(join(second.dataDirectory, 'journal'), { recursive: true });
       await refused(await started(t, mode, 'off', first));

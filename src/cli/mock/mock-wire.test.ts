@@ -146,8 +146,19 @@ describe('faults', () => {
   for (const fault of MOCK_FAULTS) {
     it(`${fault} in a JSON reply`, async () => {
       const client = new RawClient(mock.port).send(request(`a?error=${fault}&bytes=1000`));
-      await Promise.race([client.ended(), sleep(80)]);
-      seen[fault](client.received.toString('latin1'), client.hasEnded, client.error?.code ?? '');
+      await Promise.race([client.ended(), sleep(80)]); // by then what is not to end has not
+      const look = (): void =>
+        seen[fault](client.received.toString('latin1'), client.hasEnded, client.error?.code ?? '');
+      const isSeen = (): boolean => {
+        try {
+          look();
+          return true;
+        } catch {
+          return false; // not yet
+        }
+      };
+      for (let waitedMs = 0; waitedMs < 5_000 && !isSeen(); waitedMs += 20) await sleep(20);
+      look();
       client.socket.destroy();
     });
   }
