@@ -25,7 +25,7 @@ function config(): string {
   return (
     `model_list: [ ${model('m', 'ttft=3')}, ${model('long', 'tokens=1000&interval=40')} ]\n` +
     `general_settings: { master_key: ${MASTER_KEY} }\n` +
-    `slipstream: { keys: [ { key: ${TEST_KEY} } ], journal: { open_after: 0.2, max_segment_bytes: 40000 } }\n`
+    `slipstream: { keys: [ { key: ${TEST_KEY} } ], journal: { open_after: 1, max_segment_bytes: 40000 } }\n`
   );
 }
 
@@ -75,8 +75,14 @@ for (const mode of MODES) {
       const loads = Array.from({ length: CLIENTS }, () => work(gateway.port, next, answered));
       const directory = `${gateway.dataDirectory}/journal`;
       const opens = (): number => readJournalText(directory).split('"open":"').length - 1;
-      await eventually(() => answered.size > 200 && opens() === STREAMS, 'the load runs');
-      const alive = auditJournal(gateway.dataDirectory);
+      let alive = auditJournal(gateway.dataDirectory);
+      // On a busy machine another request may have an open line as well, for a moment.
+      const isRunning = (): boolean => {
+        if (answered.size <= 200 || opens() < STREAMS) return false;
+        alive = auditJournal(gateway.dataDirectory);
+        return alive.inProgress === STREAMS;
+      };
+      await eventually(isRunning, 'the load runs');
       assert.deepEqual([alive.inProgress, alive.lost, alive.problemCount], [STREAMS, 0, 0]);
 
       // The process that serves; in `no-sidecar` it is the only one.

@@ -1,5 +1,4 @@
 import { budgetOwner, budgetRowName } from '../../contract/budget-row.ts';
-import type { BudgetSubject } from '../../contract/budget-spec.ts';
 import { budgetWindow, ENDLESS_WINDOW } from '../../domain/budgets/budget-window.ts';
 import type { ChangeScope } from '../store/change-log.ts';
 import type { KeyRow } from '../store/tables/key-tables.ts';
@@ -23,7 +22,8 @@ export async function countEarlierOfKey(
   scope: ChangeScope,
 ): Promise<void> {
   if (before === null) await setStated(after, services, scope);
-  else if (isNewEndless(before, after)) await setEndless('key', after.hash, after.spend_nano, services, scope);
+  else if (isNewEndless(before, after))
+    await setEndless(budgetOwner('key', after.hash, null), after.spend_nano, services, scope);
 }
 
 export async function countEarlierOfUser(
@@ -35,7 +35,7 @@ export async function countEarlierOfUser(
   if (!isNewEndless(before, after)) return;
   // What its teams have paid is no part of it.
   const spent = await services.store().spend.ownOfUser(after.user_id);
-  await setEndless('user', after.user_id, spent, services, scope);
+  await setEndless(budgetOwner('user', after.user_id, null), spent, services, scope);
 }
 
 export async function countEarlierOfTeam(
@@ -44,7 +44,8 @@ export async function countEarlierOfTeam(
   services: AdminServices,
   scope: ChangeScope,
 ): Promise<void> {
-  if (isNewEndless(before, after)) await setEndless('team', after.team_id, after.spend_nano, services, scope);
+  if (isNewEndless(before, after))
+    await setEndless(budgetOwner('team', after.team_id, null), after.spend_nano, services, scope);
   const members = await services.store().teams.members(after.team_id, scope);
   for (const member of members) await countEarlierOfMember([before, member], [after, member], services, scope);
 }
@@ -58,7 +59,7 @@ export async function countEarlierOfMember(
 ): Promise<void> {
   const [, { team_id: teamId, user_id: userId, spend_nano: spent }] = after;
   if (!isNewEndless(memberBudget(...before), memberBudget(...after))) return;
-  await setEndless('member', `${teamId}/${userId}`, spent, services, scope);
+  await setEndless(budgetOwner('member', `${teamId}/${userId}`, null), spent, services, scope);
 }
 
 /** `spend` of /key/generate; a key that had the same text once has left its own. */
@@ -72,15 +73,9 @@ async function setStated(row: KeyRow, services: AdminServices, scope: ChangeScop
   await budgets.setSpend(name, row.spend_nano, scope.nowMs, scope);
 }
 
-async function setEndless(
-  subject: BudgetSubject,
-  id: string,
-  nano: bigint,
-  services: AdminServices,
-  scope: ChangeScope,
-): Promise<void> {
-  const name = budgetRowName({ owner: budgetOwner(subject, id, null), ...ENDLESS_WINDOW });
-  await services.store().budgets.setSpend(name, nano, scope.nowMs, scope);
+/** @param owner, as `budgetOwner` makes it. */
+async function setEndless(owner: string, nano: bigint, services: AdminServices, scope: ChangeScope): Promise<void> {
+  await services.store().budgets.setSpend(budgetRowName({ owner, ...ENDLESS_WINDOW }), nano, scope.nowMs, scope);
 }
 
 function isNewEndless(before: Budgeted, after: Budgeted): boolean {
