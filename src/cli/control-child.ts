@@ -1,4 +1,3 @@
-import { runProcessBelowTraffic } from '../runtime/below-traffic.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { type ControlChildOptions, EXIT_CONFIG, type ToChild } from './child-messages.ts';
 import { readConfiguredProcesses } from './configured-processes.ts';
@@ -51,9 +50,6 @@ async function start(options: ControlChildOptions, link: SupervisorLink): Promis
       if (settings !== null) link.send({ type: 'settings', settings });
     }
     const running = await startControlPlane(rest, logger);
-    // Not before: as long as it starts, there may be nothing that it could give way to, and beside busy neighbours a start
-    // below normal would never end.
-    runProcessBelowTraffic(process.pid);
     link.send({ type: 'ready', demoKey: running.demoKey });
     return running;
   } catch (error) {

@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { niceOf } from '../support/child-processes.ts';
 import {
   chat,
   CONFIG_ENV,
@@ -109,14 +108,13 @@ describe('faults', { concurrency: 2 }, () => {
     assert.ok(await isPortFree(portOf(url)));
   });
 
-  it('a control plane that takes long to start is not put behind others, and not taken for one that hangs', async (t) => {
+  it('a control plane that takes long to start is not taken for one that hangs', async (t) => {
     const directory = makeDirectory(t);
     const files = ['--config', writeConfig(directory, mock.url), '--data-dir', join(directory, 'data')];
     const args = ['start', '--host', '127.0.0.1', '--port', '0', ...files];
     const gateway = new SlipstreamProcess(t, args, { env: CONFIG_ENV });
     const control = await gateway.until(() => gateway.childNamed('control'), 'there is a control plane');
     process.kill(control, 'SIGSTOP');
-    assert.deepEqual(niceOf(control), niceOf(process.pid).slice(0, 1));
     await sleep(12_000); // more heartbeats than one that has started may miss
     process.kill(control, 'SIGCONT');
     assert.equal((await chat(await gateway.ready())).status, 200);

@@ -6,14 +6,15 @@ export function childNamed(parent: number, plane: 'control' | 'sidecar'): number
   return children.find((pid) => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(` ${plane} `)) ?? null;
 }
 
-/** The niceness of every thread of a process, each once. */
-export function niceOf(pid: number): number[] {
-  const ofThread = (tid: string): number => {
+/** The niceness of the threads of a process, by name. */
+export function niceOf(pid: number): Map<string, number> {
+  const ofThread = (tid: string): readonly [string, number] => {
     const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
-    // The 19th field; the second is a name in brackets that may hold anything.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+    // The second field is a name in brackets that may hold anything; the 19th is what is wanted.
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return [name, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])];
   };
-  return [...new Set(readdirSync(`/proc/${pid}/task`).map(ofThread))];
+  return new Map(readdirSync(`/proc/${pid}/task`).map(ofThread));
 }
 
 function read(path: string): string {
