@@ -94,6 +94,18 @@ describe('key directory', () => {
     assert.equal(directory.findOffset(hashOf('sk-none')), -1);
   });
 
+  it('keeps no room for what a record says nothing of, and says it again', () => {
+    const { memberLimits: _, ...record } = recordOf(hashOf('a').toString('hex'));
+    const nothing = { models: [], aliases: {}, tags: [], modelLimits: {}, userLimits: null, blocked: false };
+    const plain: KeyRecord = { ...record, ...nothing, expiresAtMs: null };
+    const full: KeyRecord = { ...plain, models: ['m'], tags: ['t'], blocked: true, expiresAtMs: 1 };
+    const bytes = buildKeyDirectory([plain]);
+    assert.doesNotMatch(Buffer.from(bytes).toString('latin1'), /null|false|\[\]|\{\}/);
+    assert.deepEqual(new KeyDirectory(bytes).find(hashOf('a')), plain);
+    assert.deepEqual(new KeyDirectory(buildKeyDirectory([full])).find(hashOf('a')), full);
+    assert.deepEqual(Object.keys(new KeyDirectory(bytes).find(hashOf('a'))!), Object.keys(plain));
+  });
+
   it('holds records far longer than it expects', () => {
     const long: KeyRecord = { ...recordOf(hashOf('a').toString('hex')), models: ['€'.repeat(100_000)] };
     assert.deepEqual(new KeyDirectory(buildKeyDirectory([long])).find(hashOf('a')), long);
@@ -126,7 +138,7 @@ describe('key directory', () => {
       return copy;
     };
     assert.throws(() => new KeyDirectory(corrupt(0, 1)), /no key directory/);
-    assert.throws(() => new KeyDirectory(corrupt(4, 1)), /format 1, this version reads 3/);
+    assert.throws(() => new KeyDirectory(corrupt(4, 1)), /format 1, this version reads 4/);
     assert.throws(() => new KeyDirectory(corrupt(8, 8)), /impossible table/);
   });
 });

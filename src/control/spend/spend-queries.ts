@@ -158,9 +158,10 @@ export class SpendQueries {
       .orderBy('day')
       .select([
         'day',
-        sql<string | string[]>`${list}(name order by name)`.as('names'),
+        // In one order, though in none that is stated: each row goes to both. To sort them would take half of the time.
+        sql<string | string[]>`${list}(name)`.as('names'),
         // As texts, for JSON would have them as fractions.
-        sql<string | string[]>`${list}(cast(spend_nano as text) order by name)`.as('spends'),
+        sql<string | string[]>`${list}(cast(spend_nano as text))`.as('spends'),
       ])
       .execute();
     return rows.map(({ day, names, spends }) => ({ day, names: parsed(names), spends: parsed(spends) }));
