@@ -2,7 +2,7 @@
 //   node bin/slipstream.js node -- bench/micro/key-directory.ts [keys, default 1000000]
 import { createHash } from 'node:crypto';
 import { buildKeyDirectory, KeyDirectory } from '../../src/contract/key-directory.ts';
-import type { KeyRecord } from '../../src/contract/key-record.ts';
+import { BARE_KEY_RECORD, type KeyRecord } from '../../src/contract/key-record.ts';
 import { report } from './http1-median-time.ts';
 
 const count = Number(process.argv[2] ?? 1_000_000);
@@ -13,22 +13,12 @@ function hashOf(key: string): Buffer {
 }
 
 const records: KeyRecord[] = Array.from({ length: count }, (_, index) => ({
+  ...BARE_KEY_RECORD,
   hash: hashOf(`sk-${index}`).toString('hex'),
   alias: `key ${index}`,
   userId: `user-${index % 1000}`,
-  teamId: null,
   models: ['gpt-4o', 'claude-*'],
-  aliases: {},
-  allowedRoutes: [],
-  tags: [],
   rpmLimit: 100,
-  tpmLimit: null,
-  maxParallelRequests: null,
-  modelLimits: {},
-  userLimits: null,
-  teamLimits: null,
-  expiresAtMs: null,
-  blocked: false,
 }));
 
 const startedAt = performance.now();

@@ -1,6 +1,14 @@
 import { invariant } from '../base/invariant.ts';
 import type { BudgetSpec, KeyBudgets } from './budget-spec.ts';
-import type { KeyRecord, LimitSpec, ModelLimits, OwnerLimits, RateLimitSpec, RetiredKey } from './key-record.ts';
+import {
+  BARE_KEY_RECORD,
+  type KeyRecord,
+  type LimitSpec,
+  type ModelLimits,
+  type OwnerLimits,
+  type RateLimitSpec,
+  type RetiredKey,
+} from './key-record.ts';
 import { decodeUtf8, encodeUtf8Into } from './utf8.ts';
 
 /*
@@ -117,7 +125,7 @@ export class KeyDirectory {
     const end = start + this.#view.getUint32(offset, true);
     invariant(end <= this.#bytes.length, 'a record lies within its directory');
     const stored = JSON.parse(decodeUtf8(this.#bytes.subarray(start, end))) as Partial<KeyRecord>;
-    return { ...NOTHING, ...stored };
+    return { ...BARE_KEY_RECORD, ...stored };
   }
 
   /** All of it, by the hash that clients' keys have, in no order. Parses each record. */
@@ -177,26 +185,7 @@ class GrowingBytes {
   }
 }
 
-/** What a record says where its stored form says nothing: 145 bytes less for each of a million keys. */
-const NOTHING: KeyRecord = Object.freeze({
-  hash: '',
-  alias: null,
-  userId: null,
-  teamId: null,
-  models: [],
-  aliases: {},
-  allowedRoutes: [],
-  tags: [],
-  rpmLimit: null,
-  tpmLimit: null,
-  maxParallelRequests: null,
-  modelLimits: {},
-  userLimits: null,
-  teamLimits: null,
-  expiresAtMs: null,
-  blocked: false,
-});
-
+/** The stored form says nothing of what is as in `BARE_KEY_RECORD`: 145 bytes less for each of a million keys. */
 function withoutNothing(record: KeyRecord): Partial<KeyRecord> {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => !isNothing(value)));
 }

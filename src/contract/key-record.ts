@@ -49,6 +49,26 @@ export interface KeyRecord extends LimitSpec {
   readonly blocked: boolean;
 }
 
+/** A key that has nothing but, elsewhere, its hash: every model, no limits, nobody's. */
+export const BARE_KEY_RECORD: KeyRecord = Object.freeze({
+  hash: '',
+  alias: null,
+  userId: null,
+  teamId: null,
+  models: [],
+  aliases: {},
+  allowedRoutes: [],
+  tags: [],
+  rpmLimit: null,
+  tpmLimit: null,
+  maxParallelRequests: null,
+  modelLimits: {},
+  userLimits: null,
+  teamLimits: null,
+  expiresAtMs: null,
+  blocked: false,
+});
+
 /** A key that was replaced and goes on for a while: it stands for its successor, whose limits and usage it shares. */
 export interface RetiredKey {
   /** Its own. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CONTROL_PROTOCOL, type ToControl, type ToSidecar } from '../../src/contract/control-messages.ts';
 import { encodeFrame, FrameDecoder } from '../../src/contract/frame-codec.ts';
 import { buildKeyDirectory } from '../../src/contract/key-directory.ts';
-import type { KeyRecord, LimitSpec } from '../../src/contract/key-record.ts';
+import { BARE_KEY_RECORD, type KeyRecord, type LimitSpec } from '../../src/contract/key-record.ts';
 import {
   DEFAULT_BUDGET_SETTINGS,
   DEFAULT_JOURNAL_SETTINGS,
@@ -27,25 +27,7 @@ export const MASTER_KEY = 'sk-master-0123456789abcdef';
 export const TEST_KEY = 'sk-test-0123456789abcdef';
 
 export function keyRecord(key: string, rest: Partial<KeyRecord> = {}): KeyRecord {
-  return {
-    hash: sha256(key),
-    alias: null,
-    userId: null,
-    teamId: null,
-    models: [],
-    aliases: {},
-    allowedRoutes: [],
-    tags: [],
-    rpmLimit: null,
-    tpmLimit: null,
-    maxParallelRequests: null,
-    modelLimits: {},
-    userLimits: null,
-    teamLimits: null,
-    expiresAtMs: null,
-    blocked: false,
-    ...rest,
-  };
+  return { ...BARE_KEY_RECORD, hash: sha256(key), ...rest };
 }
 
 export function sha256(text: string): string {

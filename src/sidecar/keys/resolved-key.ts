@@ -1,4 +1,4 @@
-import type { KeyRecord } from '../../contract/key-record.ts';
+import { BARE_KEY_RECORD, type KeyRecord } from '../../contract/key-record.ts';
 import { compileRouteGrant, type RouteGrant } from '../../domain/keys/route-grant.ts';
 import { matchModelPattern } from '../../domain/routing/model-pattern.ts';
 import { type ResolvedBudgets, resolveBudgets } from '../budgets/resolve-budgets.ts';
@@ -51,24 +51,7 @@ export function resolvedKey(record: KeyRecord, limits: WorkerLimits): ResolvedKe
 
 /** The master key: all models, no limits. */
 export const MASTER_KEY: ResolvedKey = {
-  record: Object.freeze({
-    hash: 'master',
-    alias: null,
-    userId: null,
-    teamId: null,
-    models: [],
-    aliases: {},
-    allowedRoutes: [],
-    tags: [],
-    rpmLimit: null,
-    tpmLimit: null,
-    maxParallelRequests: null,
-    modelLimits: {},
-    userLimits: null,
-    teamLimits: null,
-    expiresAtMs: null,
-    blocked: false,
-  }),
+  record: Object.freeze({ ...BARE_KEY_RECORD, hash: 'master' }),
   isMaster: true,
   eventPart: eventPart('master', null, null),
   owner: 'master',
