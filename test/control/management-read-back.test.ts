@@ -144,3 +144,22 @@ it('every field of a key, team and user that is taken is read back as it was wri
     assertReadBack((await call(home, '/user/info?user_id=u'))['user_info'], { ...USER, organizations: null });
   });
 });
+
+it('whatever answers with a team, a key or a user says when the window of its budget ends', async () => {
+  const home = makeHome(`general_settings: {master_key: ${MASTER_KEY}}`);
+  await withControl(home, async () => {
+    const budget = { max_budget: 1, budget_duration: '1mo' };
+    const newTeam = await call(home, '/team/new', { team_id: 't', ...budget });
+    const permissions = { team_id: 't', team_member_permissions: [] };
+    const end = newTeam['budget_reset_at'];
+    assert.match(String(end), /^\d{4}-\d\d-01T/);
+    const others = [
+      await call(home, '/team/permissions_update', permissions),
+      (await call(home, '/team/update', { team_id: 't', team_alias: 'a' }))['data'],
+      (await call(home, '/team/info?team_id=t'))['team_info'],
+      await call(home, '/key/generate', budget),
+      await call(home, '/user/new', { user_id: 'u', ...budget }),
+    ] as Record<string, unknown>[];
+    for (const other of others) assert.equal(other['budget_reset_at'], end);
+  });
+});

@@ -73,7 +73,7 @@ async function setStated(row: KeyRow, services: AdminServices, scope: ChangeScop
   await budgets.setSpend(name, row.spend_nano, scope.nowMs, scope);
 }
 
-/** @param owner, as `budgetOwner` makes it. */
+/** @param owner as `budgetOwner` makes it. */
 async function setEndless(owner: string, nano: bigint, services: AdminServices, scope: ChangeScope): Promise<void> {
   await services.store().budgets.setSpend(budgetRowName({ owner, ...ENDLESS_WINDOW }), nano, scope.nowMs, scope);
 }

@@ -2,6 +2,7 @@ import { actorOf } from '../actor.ts';
 import { type AdminEndpoint, endpoint } from '../endpoint.ts';
 import { texts } from '../row-reply.ts';
 import { permissionsReply, teamInfoQuery, teamRow, updatePermissionsRequest } from '../schemas/team-schemas.ts';
+import { shownTeam } from '../shown-spend.ts';
 import { findTeam, refuseDeclaredTeam, teamNotFound } from './find-team.ts';
 import { teamReply } from './team-reply.ts';
 
@@ -38,13 +39,13 @@ const update = endpoint({
     const { team_id: teamId, team_member_permissions: permissions } = call.body;
     refuseDeclaredTeam(teamId, services);
     const { changes, teams } = services.store();
-    return changes.run(actorOf(call, services), async (scope) => {
+    const row = await changes.run(actorOf(call, services), async (scope) => {
       const before = await teams.find(teamId, scope);
       const extra = { ...before?.extra, team_member_permissions: permissions };
-      const row = before === null ? null : await teams.update(teamId, { extra }, scope);
-      if (row === null) throw teamNotFound(teamId);
-      return teamReply(row, await teams.members(teamId, scope));
+      return before === null ? null : teams.update(teamId, { extra }, scope);
     });
+    if (row === null) throw teamNotFound(teamId);
+    return teamReply(await shownTeam(row, services), await teams.members(teamId));
   },
 });
 

@@ -40,12 +40,12 @@ const create = endpoint({
     const teamId = given ?? randomUUID();
     refuseDeclaredTeam(teamId, services);
     const { changes, teams } = services.store();
-    return changes.run(actorOf(call, services), async (scope) => {
+    const row = await changes.run(actorOf(call, services), async (scope) => {
       if ((await teams.find(teamId, scope)) !== null) throw teamExists(teamId);
       const members = await resolveMembers(asked ?? [], services, scope);
-      const row = await teams.create({ ...teamColumns(request, {}), team_id: teamId }, members, scope);
-      return teamReply(row, await teams.members(teamId, scope));
+      return teams.create({ ...teamColumns(request, {}), team_id: teamId }, members, scope);
     });
+    return teamReply(await shownTeam(row, services), await teams.members(teamId));
   },
 });
 
