@@ -55,8 +55,6 @@ export class RetryQueue {
     // Those that a late loop finds due together still go in their order.
     if (due.length > 1) due.sort((one, other) => one.dueMs - other.dueMs);
     for (const waiting of due) this.#waiting.delete(waiting);
-    // Where the loop was held up several are due: who has waited longest goes first.
-    due.sort((one, other) => one.dueMs - other.dueMs);
     for (const waiting of due) waiting.wake();
     let earliestMs = this.#timerMs;
     for (const waiting of this.#waiting) earliestMs = Math.min(earliestMs, waiting.dueMs);
