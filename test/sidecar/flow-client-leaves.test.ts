@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'node:net';
@@ -13,6 +14,14 @@ const LEAVING = ['FIN', 'RST'] as const;
 function leave(client: RawClient, how: (typeof LEAVING)[number]): void {
   if (how === 'FIN') client.socket.end();
   else client.socket.resetAndDestroy();
+}
+
+/** That many clients, one after the other, that connect, send `request` and leave, all before the gateway's next turn. */
+function comeAndGo(port: number, clients: number, request: string): void {
+  const each = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf %s "$REQUEST" >&3; exec 3>&-`;
+  const script = `for i in $(seq ${clients}); do ${each}; done`;
+  const { status, stderr } = spawnSync('bash', ['-c', script], { env: { ...process.env, REQUEST: request } });
+  assert.equal(status, 0, stderr.toString());
 }
 
 describe('a client that leaves', () => {
@@ -33,6 +42,7 @@ describe('a client that leaves', () => {
       [
         plain,
         deployment('single', upstream.port, { origin: { ...plain.origin, maxConnections: 1, host: 'localhost' } }),
+        deployment('fresh', upstream.port, { origin: { ...plain.origin, maxConnections: 100, host: 'localhost' } }),
         // Nobody shakes hands there.
         deployment('tls', upstream.port, { origin: { ...plain.origin, scheme: 'https' } }),
       ],
@@ -206,6 +216,36 @@ describe('a client that leaves', () => {
       await leavesNothing('event', events);
     });
   }
+
+  it('before its request is read, which needs a new connection: the provider is not asked', async () => {
+    const events = gateway.journal().length;
+    comeAndGo(gateway.port, 10, chatBytes('fresh').toString());
+    await eventually(() => gateway.journal().length === events + 10, 'all are recorded');
+    await nothingInFlight(gateway.port);
+    for (const { status, aborted } of gateway.journal().slice(events)) {
+      assert.deepEqual({ status, aborted }, { status: 0, aborted: 'client_gone' });
+    }
+    await sleep(20);
+    assert.equal(answers.length, 0);
+  });
+
+  it('before its request is read, in a rush of clients: the request is not begun', async () => {
+    comeAndGo(gateway.port, 400, '');
+    await sleep(200); // the rush is noticed
+    const events = gateway.journal().length;
+    const received = await metric(gateway.port, 'slipstream_requests_received_total');
+    comeAndGo(gateway.port, 50, chatBytes('gpt').toString());
+    // Those who stay are served, also with many requests at once or none for a while.
+    const client = chatClient(gateway.port, 'gpt', ',"x":"at once"').send(chatBytes('gpt', ',"x":"at once"'));
+    assert.equal((await client.reply()).status, 200);
+    assert.equal((await client.reply()).status, 200);
+    client.close();
+    await nothingInFlight(gateway.port);
+    assert.equal(gateway.journal().length, events + 2);
+    assert.equal(answers.length, 0);
+    // With the two of this one, and one question for metrics for each look that was taken.
+    assert.ok((await metric(gateway.port, 'slipstream_requests_received_total')) - received < 50);
+  });
 
   it('with others in flight: only its own provider is let go', async () => {
     const clients = Array.from({ length: 6 }, (_, n) => chatClient(gateway.port, 'gpt', `,"n":${n}`));

@@ -19,6 +19,7 @@ import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts
 import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import { LastKey } from '../keys/last-key.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
+import type { Newcomer } from './arrival-rush.ts';
 import { ClientInput } from './client-input.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
 import { earlyRefusal, malformedError } from './early-refusal.ts';
@@ -47,7 +48,7 @@ const BODY_TIMED_OUT = gatewayError('client_timeout', 'the request body did not 
  * One client's connection. Requests on it are worked on one at a time, in order; bytes of later ones wait. What the
  * connection waits for is in `#waitingFor`, and the worker's tick compares `deadlineMs`: no timer object anywhere.
  */
-export class DownstreamConnection implements ClientSocketOwner {
+export class DownstreamConnection implements ClientSocketOwner, Newcomer {
   readonly socket: Socket;
   readonly worker: WorkerContext;
   readonly parser: RequestParser;
@@ -73,6 +74,8 @@ export class DownstreamConnection implements ClientSocketOwner {
   #unfinishedBody: RequestBody | null = null;
   /** Takes all bytes once the connection is a tunnel. */
   #tunnel: ((chunk: Bytes) => void) | null = null;
+  /** Nothing has been read from it. */
+  #isNew = true;
   #running = false;
   #closing = false;
   #gone = false;
@@ -99,7 +102,6 @@ export class DownstreamConnection implements ClientSocketOwner {
     this.parser = new RequestParser(limits);
     this.#onGone = onGone;
     this.deliveredMs = performance.now();
-    socket.setNoDelay(true);
     socket.on('drain', () => {
       this.#onDrain();
     });
@@ -226,8 +228,20 @@ export class DownstreamConnection implements ClientSocketOwner {
     this.deliveredMs = performance.now();
     if (this.#closing || this.#deaf) return; // read and dropped
     this.#input.add(chunk, isLent);
+    if (this.#isNew) {
+      this.#isNew = false;
+      if (this.worker.rush.isOn) {
+        this.#input.keep();
+        this.worker.rush.wait(this);
+        return;
+      }
+    }
     this.#run();
     this.#input.keep();
+  }
+
+  onNextTurn(): void {
+    this.#run();
   }
 
   /** Works through the input until it is used up or a request has to be answered first. */
@@ -434,7 +448,11 @@ export class DownstreamConnection implements ClientSocketOwner {
 
   /** A client that sends FIN is taken to be gone (decisions.md, "HTTP/1.1 on day one"). */
   #onEndOfInput(): void {
-    if (!this.#closing) this.destroy();
+    if (this.#closing) return;
+    this.destroy();
+    // Now, and not with 'close', which comes after all that this turn of the loop has read: what the request still waits
+    // for, such as a connection to send it on, may be in that, and the provider would be asked for nobody.
+    this.#onClose();
   }
 
   #onClose(): void {

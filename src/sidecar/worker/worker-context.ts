@@ -1,4 +1,5 @@
 import type { CompiledSnapshot } from '../compiled-snapshot.ts';
+import type { ArrivalRush } from '../downstream/arrival-rush.ts';
 import type { BlockPool } from '../exchange/block-pool.ts';
 import type { CallIds } from '../exchange/call-id.ts';
 import type { JournalWaiter, JournalWriter } from '../journal/journal-writer.ts';
@@ -52,6 +53,7 @@ export interface WorkerContext {
   /** Where all connections of the thread read to. */
   readonly slab: ReadSlab;
   readonly blocks: BlockPool;
+  readonly rush: ArrivalRush;
   readonly health: DeploymentHealth;
   readonly retries: RetryQueue;
   readonly healthChecks: HealthChecks;

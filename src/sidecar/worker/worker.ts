@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS, type ParserLimits } from '../../http1/limits.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { MetricsRegistry } from '../../runtime/metrics-registry.ts';
 import { compileSnapshot, type CompiledSnapshot } from '../compiled-snapshot.ts';
+import { ArrivalRush } from '../downstream/arrival-rush.ts';
 import { Arrivals, type TurnedAwayReason } from '../downstream/arrivals.ts';
 import { peerAddress } from '../downstream/peer-address.ts';
 import { DownstreamConnection } from '../downstream/downstream-connection.ts';
@@ -80,6 +81,7 @@ export class Worker implements WorkerContext {
   readonly budget: MemoryBudget;
   readonly slab: ReadSlab;
   readonly blocks: BlockPool = new BlockPool();
+  readonly rush: ArrivalRush = new ArrivalRush(performance.now());
   readonly health: DeploymentHealth;
   readonly retries: RetryQueue = new RetryQueue();
   readonly healthChecks: HealthChecks = new HealthChecks(this);
@@ -244,6 +246,7 @@ export class Worker implements WorkerContext {
 
   /** @param address the client's, if a load balancer told it. */
   #connect(socket: Socket, address: string | null): void {
+    this.rush.onArrival();
     const connection = new DownstreamConnection(socket, this, parserLimits(this.snapshot), this.#onGone);
     connection.peerAddress = address ?? peerAddress(connection.socket);
     this.#connections.add(connection);
@@ -292,6 +295,7 @@ export class Worker implements WorkerContext {
     this.load.tick(Date.now());
     for (const connection of this.#connections) connection.onTick(nowMs);
     this.#arrivals.onTick(nowMs);
+    this.rush.onTick(nowMs);
     this.admission.tick(nowMs);
     this.budget.tick();
     this.metrics.inFlightBytes.set(this.budget.ownBytes);
