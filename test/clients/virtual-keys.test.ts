@@ -73,12 +73,13 @@ interface TeamInfo {
   readonly team_memberships: readonly Spender[];
 }
 
-/** Until the journal is ingested; then each of the three is exactly so much. */
+/** Until the journal is ingested: each of the three is exactly so much. They are read one after the other. */
 async function untilSpent(usd: number, look: () => Promise<readonly number[]>): Promise<void> {
   let seen: readonly number[] = [];
-  for (let tries = 0; tries < 250 && !seen.includes(usd); tries += 1) {
+  const isSeen = (): boolean => seen.length > 0 && seen.every((spend) => spend === usd);
+  for (let tries = 0; tries < 250 && !isSeen(); tries += 1) {
     seen = await look();
-    if (!seen.includes(usd)) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (!isSeen()) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(seen, [usd, usd, usd]);
 }

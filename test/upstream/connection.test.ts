@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { asBytes } from '../../src/base/bytes.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe } from 'node:test';
 import {
@@ -13,7 +14,7 @@ import {
 } from './upstream-test-support.ts';
 
 describe('upstream connection', () => {
-  socketTest('strings go out as latin1, bytes as they are, corked in one segment', async (test) => {
+  socketTest('text goes out as latin1, bytes as they are, what is sent together in one segment', async (test) => {
     const received: Buffer[] = [];
     const peer = await startPeer(test, {
       onConnection: (socket) => {
@@ -23,14 +24,15 @@ describe('upstream connection', () => {
     });
     const pool = startPools(test).poolFor(origin({ port: peer.port }));
     const connection = await connected(pool);
-    connection.cork();
-    assert.equal(connection.write('caf\u00e9 '), true);
-    assert.equal(connection.write(Uint8Array.of(0, 0xff)), true);
-    assert.equal(connection.bufferedBytes, 7);
-    connection.uncork();
+    const parts = [asBytes(Buffer.from([0, 0xff])), asBytes(Buffer.from('body'))];
+    assert.equal(connection.send({ head: 'caf\u00e9 ', parts, tail: '\u00e0' }), true);
     await eventually(() => received.length > 0, 'bytes arrived');
-    assert.deepEqual(Buffer.concat(received), Buffer.from('636166e92000ff', 'hex'));
+    assert.deepEqual(Buffer.concat(received), Buffer.from('636166e92000ff626f6479e0', 'hex'));
     assert.equal(received.length, 1);
+    assert.equal(connection.write('\u00e9'), true);
+    assert.equal(connection.write(Uint8Array.of(0xfe)), true);
+    await eventually(() => Buffer.concat(received).length === 14, 'more bytes arrived');
+    assert.deepEqual(Buffer.concat(received).subarray(12), Buffer.of(0xe9, 0xfe));
     assert.equal(connection.bufferedBytes, 0);
   });
 

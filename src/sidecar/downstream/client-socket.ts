@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { asBytes, type Bytes } from '../../base/bytes.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { ReadSlab } from '../upstream/read-slab.ts';
-import { adoptSocket } from './adopt-socket.ts';
+import type { ReadSlab } from '../socket/read-slab.ts';
+import { adoptSocket } from '../socket/adopt-socket.ts';
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 

@@ -16,8 +16,9 @@ import { Exchange } from '../exchange/exchange.ts';
 import { findRoute, PREFLIGHT } from '../exchange/route.ts';
 import { outOfMemory, type RequestBody } from '../exchange/request-body.ts';
 import { onBody, onEnd, onHead, settleRefusal } from '../exchange/run-request.ts';
-import { sendOutgoing, type Outgoing } from '../forward/assemble.ts';
 import { LastKey } from '../keys/last-key.ts';
+import type { Outgoing } from '../socket/outgoing.ts';
+import { SocketWriter } from '../socket/socket-writer.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import type { Newcomer } from './arrival-rush.ts';
 import { ClientInput } from './client-input.ts';
@@ -67,6 +68,7 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
   deadlineMs = Infinity;
 
   #waitingFor: TimeoutName = 'clientHeadMs';
+  readonly #writer: SocketWriter;
   readonly #input: ClientInput = new ClientInput();
   readonly #writes: WriteProgress = new WriteProgress();
   readonly #held: HeldBytes;
@@ -99,6 +101,7 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
     this.worker = worker; // first: where to read to is asked at once
     const { socket } = new ClientSocket(accepted, worker.slab, this);
     this.socket = socket;
+    this.#writer = new SocketWriter(socket);
     this.parser = new RequestParser(limits);
     this.#onGone = onGone;
     this.deliveredMs = performance.now();
@@ -120,12 +123,12 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
   /** @returns false if the client takes no more for now; `Exchange.attempt.resume` is called when it does. */
   send(outgoing: Outgoing): boolean {
     if (this.#gone) return true;
-    const ready = sendOutgoing(this.socket, outgoing);
+    const ready = this.#writer.send(outgoing);
     if (!ready && !this.#blocked) {
       this.#blocked = true;
       this.#waitForReader();
     }
-    if (!ready) this.#held.setUnsent(this.socket.writableLength);
+    if (!ready) this.#held.setUnsent(this.#writer.unsentBytes);
     return ready;
   }
 

@@ -2,7 +2,7 @@ import { asBytes } from '../../base/bytes.ts';
 import { errorBody, errorStatus, gatewayError, type GatewayError } from '../../domain/errors/gateway-error.ts';
 import type { ParseFailure } from '../../http1/refusals.ts';
 import { statusLine } from '../../http1/serializer.ts';
-import type { Outgoing } from '../forward/assemble.ts';
+import type { Outgoing } from '../socket/outgoing.ts';
 
 /** The answer where there is no exchange that could give one. It closes the connection. */
 export function earlyRefusal(error: GatewayError): Outgoing {

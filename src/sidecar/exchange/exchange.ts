@@ -12,7 +12,7 @@ import type { TokenUsage } from '../../domain/usage/token-usage.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
 import type { CompiledDeployment, CompiledGroup, CompiledSnapshot, ResolvedModel } from '../compiled-snapshot.ts';
 import type { DownstreamConnection } from '../downstream/downstream-connection.ts';
-import { bytesOf, type Outgoing } from '../forward/assemble.ts';
+import { bytesOf, type Outgoing } from '../socket/outgoing.ts';
 import type { JournalWaiter } from '../journal/journal-writer.ts';
 import type { ResolvedKey } from '../keys/resolved-key.ts';
 import { finishReservations } from '../limits/admit.ts';

@@ -5,7 +5,6 @@ import { ParserEvent } from '../../http1/parser-event.ts';
 import { answerError, answerInterrupted } from '../exchange/answer-error.ts';
 import type { Exchange, Forwarder } from '../exchange/exchange.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
-import { sendOutgoing } from './assemble.ts';
 import { ReplyRelay } from './reply-relay.ts';
 import { adminRequest } from './upstream-request.ts';
 
@@ -119,7 +118,7 @@ class AdminRelay implements UpstreamOwner, Forwarder {
   #send(connection: UpstreamConnection): void {
     this.#connection = connection;
     connection.parser.expect(this.#exchange.head.method, false);
-    sendOutgoing(connection, adminRequest(this.#exchange));
+    connection.send(adminRequest(this.#exchange));
   }
 
   #complete(mayReuse: boolean): void {

@@ -12,7 +12,6 @@ import { noteAbandoned, noteReply } from '../routing/note-outcome.ts';
 import { reportFailure } from '../routing/attribute-failure.ts';
 import { NO_TICKET } from '../routing/deployment-health.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
-import { sendOutgoing } from './assemble.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { giveBack } from './give-back.ts';
 import {
@@ -197,7 +196,7 @@ class Attempt implements UpstreamOwner {
     const nowMs = performance.now();
     exchange.sendOverheadUs += (nowMs - exchange.workSinceMs) * 1000;
     exchange.attemptDeadlineMs = nowMs + firstAnswerTimeoutMs(exchange, this.deployment);
-    const isTaken = sendOutgoing(connection, request);
+    const isTaken = connection.send(request);
     // Plain TCP writes the body from where it lies; TLS encrypts all of it at once, into memory of its own.
     if (!isTaken && this.deployment.spec.origin.scheme === 'https') exchange.body.chargeCopy(connection.bufferedBytes);
   }

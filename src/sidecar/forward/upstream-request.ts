@@ -8,7 +8,7 @@ import type { CompiledDeployment } from '../compiled-snapshot.ts';
 import { ForwardRule, requestLine } from '../deployment-details.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { RequestBody } from '../exchange/request-body.ts';
-import { bytesOf, type Outgoing } from './assemble.ts';
+import { bytesOf, type Outgoing } from '../socket/outgoing.ts';
 import { connectionOptions } from './connection-options.ts';
 
 /** The request as `deployment` gets it: its head, the client's allowed headers, the body with its edits. */

@@ -3,7 +3,6 @@ import { asBytes, type Bytes } from '../../base/bytes.ts';
 import type { HealthCheckRequest } from '../../domain/health/health-check-request.ts';
 import { ParserEvent } from '../../http1/parser-event.ts';
 import type { CompiledDeployment } from '../compiled-snapshot.ts';
-import { sendOutgoing } from '../forward/assemble.ts';
 import { giveBack } from '../forward/give-back.ts';
 import type { CheckResult } from '../routing/deployment-health.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -57,7 +56,7 @@ export class HealthCall implements UpstreamOwner {
     for (const [, line] of defaultLines) head += line;
     const bytes = asBytes(Buffer.from(body, 'utf8'));
     connection.parser.expect('POST', false);
-    sendOutgoing(connection, { head: `${head}content-length: ${bytes.length}\r\n\r\n`, parts: [bytes], tail: '' });
+    connection.send({ head: `${head}content-length: ${bytes.length}\r\n\r\n`, parts: [bytes], tail: '' });
   }
 
   onUpstreamConnectFailed(failure: UpstreamFailure): void {

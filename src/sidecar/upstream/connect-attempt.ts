@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { DnsCache, DnsListener } from './dns-cache.ts';
 import { ProxyTunnel, type TunnelListener } from './proxy-tunnel.ts';
-import type { ReadSlab } from './read-slab.ts';
+import type { ReadSlab } from '../socket/read-slab.ts';
 import { errorCode, socketErrorText } from './socket-error-text.ts';
 import { TcpRace, type TcpRaceListener } from './tcp-race.ts';
 import type { TlsDialer } from './tls-dialer.ts';

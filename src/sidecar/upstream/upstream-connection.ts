@@ -4,6 +4,8 @@ import { invariant } from '../../base/invariant.ts';
 import type { ErrorName } from '../../domain/errors/error-table.ts';
 import type { ParserLimits } from '../../http1/limits.ts';
 import { ResponseParser } from '../../http1/response-parser.ts';
+import type { Outgoing } from '../socket/outgoing.ts';
+import { SocketWriter } from '../socket/socket-writer.ts';
 import { errorCode, socketErrorText } from './socket-error-text.ts';
 
 const KEEP_ALIVE_MARGIN_MS = 1000;
@@ -61,6 +63,7 @@ export class UpstreamConnection {
   /** Ms that the provider's own `Keep-Alive` leaves it in the pool; Infinity = it said nothing. */
   keepAliveMs: number;
   readonly #socket: Socket;
+  readonly #writer: SocketWriter;
   readonly #home: UpstreamConnectionHome;
   #isReused: boolean;
   #isIdle: boolean;
@@ -74,6 +77,7 @@ export class UpstreamConnection {
     this.idleDeadlineMs = 0;
     this.keepAliveMs = Infinity;
     this.#socket = socket;
+    this.#writer = new SocketWriter(socket);
     this.#home = home;
     this.#isReused = false;
     this.#isIdle = true;
@@ -96,7 +100,7 @@ export class UpstreamConnection {
 
   /** Bytes that wait in the write queue. */
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#writer.unsentBytes;
   }
 
   /** A string is sent as latin1. False: wait for `onUpstreamDrain` (it was queued all the same). */
@@ -105,13 +109,9 @@ export class UpstreamConnection {
     return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes);
   }
 
-  /** What is written until `uncork` goes out in one writev(2). */
-  cork(): void {
-    this.#socket.cork();
-  }
-
-  uncork(): void {
-    this.#socket.uncork();
+  /** False: wait for `onUpstreamDrain` (it was queued all the same). */
+  send(outgoing: Outgoing): boolean {
+    return !this.#isClosed && this.#writer.send(outgoing);
   }
 
   /** Stops `onUpstreamData`; at most what is already read (64 KiB) may still come. */
@@ -138,7 +138,7 @@ export class UpstreamConnection {
     this.#isIdle = true;
     this.keepAliveMs = keepAliveTimeoutMs === null ? Infinity : keepAliveTimeoutMs - KEEP_ALIVE_MARGIN_MS;
     // Request bytes still queued: the reply came early, and the provider may never read the rest.
-    const isClean = this.#socket.writableLength === 0 && this.parser.isIdle();
+    const isClean = this.#writer.unsentBytes === 0 && this.parser.isIdle();
     if (!isClean || this.keepAliveMs <= 0) return this.destroy();
     if (this.#isPaused) this.resume(); // else its FIN would go unseen
     this.#isReused = true;

@@ -4,7 +4,7 @@ import type { OriginSpec } from '../../contract/snapshot.ts';
 import type { ParserLimits } from '../../http1/limits.ts';
 import { ConnectAttempt, type ConnectAttemptListener, type ConnectTools, type SlabReads } from './connect-attempt.ts';
 import type { DnsCache } from './dns-cache.ts';
-import type { ReadSlab } from './read-slab.ts';
+import type { ReadSlab } from '../socket/read-slab.ts';
 import { TlsDialer } from './tls-dialer.ts';
 import {
   UpstreamConnection,

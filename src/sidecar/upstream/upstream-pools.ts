@@ -1,6 +1,6 @@
 import type { OriginSpec } from '../../contract/snapshot.ts';
 import { DnsCache, type LookupFunction } from './dns-cache.ts';
-import { ReadSlab } from './read-slab.ts';
+import { ReadSlab } from '../socket/read-slab.ts';
 import {
   UpstreamPool,
   type UpstreamPoolHome,

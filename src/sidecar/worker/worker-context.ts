@@ -13,7 +13,7 @@ import type { RetryQueue } from '../forward/retry-queue.ts';
 import type { HealthChecks } from '../health/health-checks.ts';
 import type { DeploymentHealth } from '../routing/deployment-health.ts';
 import type { MemoryBudget } from '../overload/memory-budget.ts';
-import type { ReadSlab } from '../upstream/read-slab.ts';
+import type { ReadSlab } from '../socket/read-slab.ts';
 import type { DeploymentLoad } from '../routing/deployment-load.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { SharedMemory } from './shared-memory.ts';

@@ -32,7 +32,7 @@ import { DeploymentHealth } from '../routing/deployment-health.ts';
 import { healthReporter } from '../routing/health-reporter.ts';
 import type { Certificate } from '../tls/certificates.ts';
 import { MemoryBudget } from '../overload/memory-budget.ts';
-import type { ReadSlab } from '../upstream/read-slab.ts';
+import type { ReadSlab } from '../socket/read-slab.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { UpstreamPools, type UpstreamPoolsOptions } from '../upstream/upstream-pools.ts';
 import { adminOrigin } from './admin-origin.ts';
