@@ -63,10 +63,10 @@ async function measure(perWrite: number, isPooled: boolean): Promise<Cost | null
     }
     left = perWrite;
     written += perWrite;
-    for (let n = 0; n < perWrite; n += 1) writer.append(LINE, waiter);
+    for (let n = 0; n < perWrite; n += 1) writer.append(LINE, waiter, false);
   };
   // Opens the segment, and meets the slow write.
-  writer.append(LINE, { onJournaled: () => setImmediate(batch) });
+  writer.append(LINE, { onJournaled: () => setImmediate(batch) }, false);
   await done.promise;
   const wallUs = Number(process.hrtime.bigint() - start.wallNs) / 1000 / EVENTS;
   const { user, system } = process.cpuUsage(start.cpu);

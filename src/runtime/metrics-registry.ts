@@ -194,6 +194,11 @@ export class GaugeCell {
     this.#index = index;
   }
 
+  /** This cell's alone, not of others by the same name. */
+  get value(): number {
+    return this.#cells[this.#index] as number;
+  }
+
   add(amount: number): void {
     this.#cells[this.#index] = (this.#cells[this.#index] as number) + amount;
   }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** USER_HZ: what /proc counts CPU time in, 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -23,6 +24,9 @@ export function readMachineCpu(): { readonly busySeconds: number; readonly allSe
   const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
   return { busySeconds: (all - idle) / TICKS_PER_SECOND, allSeconds: all / TICKS_PER_SECOND };
 }
+
+/** Of the checkout, with its slash. */
+const ROOT = join(import.meta.dirname, '../../../', '/');
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -84,7 +88,8 @@ function statFields(user: CpuUser): string[] | null {
 
 function readCommand(pid: number): string | null {
   const text = readProc(`/proc/${pid}/cmdline`);
-  return text === null ? null : text.replaceAll('\0', ' ').trim();
+  // Results are shared: where this checkout lies is nobody's business.
+  return text === null ? null : text.replaceAll('\0', ' ').replaceAll(ROOT, '').trim();
 }
 
 function readProc(path: string): string | null {

@@ -304,7 +304,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
       return;
     }
     this.#count(durationMs);
-    this.worker.journal.append(usageEventLine(this, durationMs), this);
+    this.worker.journal.append(usageEventLine(this, durationMs), this, this.worker.metrics.inFlight.value <= 1);
   }
 
   #sendParked(): void {
@@ -324,7 +324,7 @@ export class Exchange implements JournalWaiter, AdmissionWaiter {
     const durationMs = nowMs - this.startedMs;
     if (this.#isNoted || durationMs < this.snapshot.settings.journal.openAfterMs || !this.recorded) return;
     this.#isNoted = true;
-    this.worker.journal.append(openEventLine(this, durationMs), this.worker.openLines);
+    this.worker.journal.append(openEventLine(this, durationMs), this.worker.openLines, false);
   }
 
   /** Every request is in exactly one sum (docs/journal.md, "The sum"); `answerError` has counted those it refused. */

@@ -46,7 +46,7 @@ class Journal {
         this.stored[n] = isStored;
         this.answered.push(n);
       };
-      this.writer.append(`${JSON.stringify({ n, pad: 'x'.repeat(padChars) })}\n`, { onJournaled });
+      this.writer.append(`${JSON.stringify({ n, pad: 'x'.repeat(padChars) })}\n`, { onJournaled }, false);
     }
   }
 

@@ -13,7 +13,7 @@ interface Journal {
   readonly writer: JournalWriter;
   readonly directory: string;
   /** Appends lines that hold their number, from 0 on; each answers whether it was stored, and what was on disk by then. */
-  append(count: number): void;
+  append(count: number, isAlone?: boolean): void;
   readonly stored: boolean[];
   files(): string[];
   /** Numbers of the lines in the segments, read as an ingester reads them: no newline, no line. */
@@ -43,7 +43,7 @@ function newJournal(t: TestContext, settings: Partial<JournalSettings> = {}, giv
         .map((line) => (JSON.parse(line) as { n: number }).n),
     );
   let next = 0;
-  const append = (count: number): void => {
+  const append = (count: number, isAlone = false): void => {
     for (let left = count; left > 0; left -= 1) {
       const n = next;
       next += 1;
@@ -51,7 +51,7 @@ function newJournal(t: TestContext, settings: Partial<JournalSettings> = {}, giv
         stored[n] = isStored;
         assert.equal(read().includes(n), isStored, `line ${n} is on disk before it is said to be`);
       };
-      writer.append(`${JSON.stringify({ n, pad: 'x'.repeat(80) })}\n`, { onJournaled });
+      writer.append(`${JSON.stringify({ n, pad: 'x'.repeat(80) })}\n`, { onJournaled }, isAlone);
     }
   };
   return { writer, directory, append, stored, files, read };
@@ -208,13 +208,26 @@ describe('journal', () => {
     });
   });
 
+  it('a line that is alone is written at once, one behind others in its turn', async (t) => {
+    const journal = newJournal(t);
+    journal.append(1, true);
+    assert.deepEqual(journal.read(), [0]);
+    assert.deepEqual(journal.stored, [true]);
+    journal.append(1);
+    journal.append(1, true);
+    assert.deepEqual(journal.read(), [0]);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(journal.read(), [0, 1, 2]);
+    assert.deepEqual(journal.stored, [true, true, true]);
+  });
+
   it('a directory that is gone is an error that is counted, and does not stop the gateway', (t) => {
     const journal = newJournal(t, { maxSegmentBytes: 1 });
     journal.append(1);
     journal.writer.flush();
     rmSync(journal.directory, { recursive: true });
     let stored: boolean | null = null;
-    journal.writer.append('{}\n', { onJournaled: (isStored) => (stored = isStored) });
+    journal.writer.append('{}\n', { onJournaled: (isStored) => (stored = isStored) }, false);
     journal.writer.flush();
     assert.equal(stored, false);
     assert.match(journal.writer.lastError ?? '', /ENOENT/);

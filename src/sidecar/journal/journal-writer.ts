@@ -59,7 +59,8 @@ interface Batch {
 
 /**
  * Appends usage events to segment files. All lines of one event-loop turn share one write(2) (0.5 µs a line instead of
- * 1.5–2.3), made before any of their answers is completed: a kill -9 can lose no answered request.
+ * 1.5–2.3), made before any of their answers is completed: a kill -9 can lose no answered request. While requests come one
+ * at a time there is nothing to share, and the line is written without waiting for the end of the turn.
  *
  * One write is under way at a time. It is made in place, or in the thread pool while the disk is slow (write-pace.ts) or
  * an fsync is running, which makes writes to the same file wait. Lines that come meanwhile are queued; they, and the
@@ -139,8 +140,11 @@ export class JournalWriter {
     return this.#batch === null ? 0 : nowMs - this.#batch.startedMs;
   }
 
-  /** Queues `line` (ends in a newline); `waiter` hears of it after this turn's write, or at once if it is dropped. */
-  append(line: string, waiter: JournalWaiter): void {
+  /**
+   * Queues `line` (ends in a newline); `waiter` hears of it after this turn's write, or at once if it is dropped.
+   * `isAlone`: no other line is to be expected in this turn; it is written, and `waiter` hears of it, at once.
+   */
+  append(line: string, waiter: JournalWaiter, isAlone: boolean): void {
     if (this.isFull && this.#settings.onFull === 'drop') {
       this.dropped += 1;
       waiter.onJournaled(false);
@@ -150,6 +154,10 @@ export class JournalWriter {
     this.#waiters.push(waiter);
     if (this.#isBehind) this.isRefusing = true;
     if (this.#scheduled) return;
+    if (isAlone) {
+      this.flush();
+      return;
+    }
     this.#scheduled = true;
     setImmediate(this.#flush);
   }
