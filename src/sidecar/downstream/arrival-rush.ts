@@ -1,5 +1,7 @@
 /** Where so many clients connect in a second it may be that some did not wait to be accepted. */
 const RUSH_PER_SECOND = 300;
+/** Ticks may follow one another closely: a few at once are no rush. */
+const RUSH_AT_LEAST = 30;
 /** It comes in bursts: one stall of the loop must not end it. */
 const LASTS_MS = 1_000;
 
@@ -33,7 +35,7 @@ export class ArrivalRush {
 
   onTick(nowMs: number): void {
     const isRush = this.#arrived * 1000 >= RUSH_PER_SECOND * (nowMs - this.#sinceMs);
-    if (this.#arrived > 0 && isRush) this.#untilMs = nowMs + LASTS_MS;
+    if (isRush && this.#arrived >= RUSH_AT_LEAST) this.#untilMs = nowMs + LASTS_MS;
     this.isOn = nowMs < this.#untilMs;
     this.#arrived = 0;
     this.#sinceMs = nowMs;
