@@ -97,10 +97,12 @@ async function soak(): Promise<number> {
   if (inFlight !== 0) problems.push(`${inFlight} requests in flight for ever`);
   const dropped = await metric(gateway.port, 'slipstream_journal_dropped_total');
   const refused = await metric(gateway.port, 'slipstream_refused_before_authentication_total');
+  // Clients that left before their first request was begun, in a rush of connections.
+  const abandoned = await metric(gateway.port, 'slipstream_abandoned_before_authentication_total');
   if (childNamed(gateway.process.pid ?? -1, 'sidecar') !== sidecar) problems.push('the sidecar was replaced');
   const exitCode = await gateway.stop({ keepData: true });
   if (exitCode !== 0) problems.push(`the gateway ended with ${exitCode}: ${gateway.output().slice(-1000)}`);
-  const sums = ledger.settle(dropped, refused);
+  const sums = ledger.settle(dropped, refused + abandoned);
   problems.push(...ledger.violations, ...growth(samples));
   print(`requests: ${textOf(sums)}; endings: ${textOf(ledger.counts)}`);
   for (const problem of problems) print(`VIOLATION: ${problem}`);

@@ -37,6 +37,7 @@ const BROKEN_STREAM_IDLE_MS = 2_000;
 /** A client that has taken nothing for so long is cut off where memory is short. */
 const STALLED_MS = 1_000;
 
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const NOT_READY: GatewayError = {
   ...gatewayError('not_ready', 'No configuration has arrived yet.'),
@@ -78,6 +79,8 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
   #tunnel: ((chunk: Bytes) => void) | null = null;
   /** Nothing has been read from it. */
   #isNew = true;
+  /** For the next turn, with its first request. */
+  #isWaiting = false;
   #running = false;
   #closing = false;
   #gone = false;
@@ -235,15 +238,18 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
       this.#isNew = false;
       if (this.worker.rush.isOn) {
         this.#input.keep();
+        this.#isWaiting = true;
         this.worker.rush.wait(this);
         return;
       }
     }
+    this.#isWaiting = false;
     this.#run();
     this.#input.keep();
   }
 
   onNextTurn(): void {
+    this.#isWaiting = false;
     this.#run();
   }
 
@@ -461,6 +467,10 @@ export class DownstreamConnection implements ClientSocketOwner, Newcomer {
   #onClose(): void {
     if (this.#gone) return;
     this.#gone = true;
+    if (this.#isWaiting && this.#input.bytes !== null && this.#input.bytes.indexOf(HEAD_END) !== -1) {
+      this.worker.metrics.received.add(1);
+      this.worker.metrics.abandonedBeforeAuthentication.add(1);
+    }
     this.#input.drop();
     this.#held.release();
     this.deadlineMs = Infinity;
