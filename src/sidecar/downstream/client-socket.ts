@@ -4,7 +4,8 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { ReadSlab } from '../socket/read-slab.ts';
 import { adoptSocket } from '../socket/adopt-socket.ts';
 
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+/** What a request's head ends with. */
+export const HEAD_END: Buffer = Buffer.from('\r\n\r\n', 'latin1');
 
 /** From here on memory of its own for a read is worth avoiding. */
 const LARGE_READ_BYTES = 16 * 1024;

@@ -22,7 +22,7 @@ import { SocketWriter } from '../socket/socket-writer.ts';
 import type { WorkerContext } from '../worker/worker-context.ts';
 import type { Newcomer } from './arrival-rush.ts';
 import { ClientInput } from './client-input.ts';
-import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
+import { ClientSocket, type ClientSocketOwner, HEAD_END } from './client-socket.ts';
 import { earlyRefusal, malformedError } from './early-refusal.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { ReplyReaders } from './reply-readers.ts';
@@ -37,7 +37,6 @@ const BROKEN_STREAM_IDLE_MS = 2_000;
 /** A client that has taken nothing for so long is cut off where memory is short. */
 const STALLED_MS = 1_000;
 
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 const NOT_READY: GatewayError = {
   ...gatewayError('not_ready', 'No configuration has arrived yet.'),
