@@ -1,6 +1,7 @@
-// npm run bench:ingest [-- --engine sqlite,postgres --rows 1000000 --events 200000 --directory DIR]
+// npm run bench:ingest [-- --engine sqlite,postgres --rows 1000000 --events 400000 --append N --directory DIR]
 // How fast the journal is brought into tables that hold --rows events already, with all their indexes, and what CPU that
-// takes. Each line is one segment of 20,000 events; the verdict is of them all.
+// takes. Each line is one segment of 50,000 events, 40 MB; the verdict is of them all. With --append: of N events at a time
+// in one segment that goes on, which is what N requests a second leave; then ingestion takes its time.
 import { parseArgs } from 'node:util';
 import type { Cleanup } from '../src/cli/bench/cleanup.ts';
 import type { StoreEngine } from '../src/control/store/store-engine.ts';
@@ -8,7 +9,7 @@ import { runScript } from './bench-script.ts';
 import { engines, print, readCpu, serverPid } from './usage-bench.ts';
 import { UsageDatabase, UsageEvents } from './usage-data.ts';
 
-const SEGMENT = 20_000;
+const SEGMENT = 50_000;
 
 await runScript('bench:ingest', ingest);
 
@@ -18,18 +19,27 @@ async function ingest(argv: readonly string[], cleanup: Cleanup): Promise<number
     options: {
       engine: { type: 'string', default: 'sqlite,postgres' },
       rows: { type: 'string', default: '1000000' },
-      events: { type: 'string', default: '200000' },
+      events: { type: 'string', default: '400000' },
+      append: { type: 'string', default: '0' },
       directory: { type: 'string' },
     },
   });
   for (const engine of engines(values.engine)) {
     const database = await UsageDatabase.open(engine, values.directory ?? null, cleanup);
-    await measure(database, engine, Number(values.rows), Number(values.events));
+    const amounts = { rows: Number(values.rows), count: Number(values.events), append: Number(values.append) };
+    await measure(database, engine, amounts);
   }
   return 0;
 }
 
-async function measure(database: UsageDatabase, engine: StoreEngine, rows: number, count: number): Promise<void> {
+interface Amounts {
+  readonly rows: number;
+  readonly count: number;
+  /** 0: whole segments. */
+  readonly append: number;
+}
+
+async function measure(database: UsageDatabase, engine: StoreEngine, { rows, count, append }: Amounts): Promise<void> {
   const nowMs = Date.now();
   const events = new UsageEvents(rows, nowMs);
   await database.preload(events, rows, (done) => {
@@ -38,8 +48,10 @@ async function measure(database: UsageDatabase, engine: StoreEngine, rows: numbe
   const pid = await serverPid(database.store);
   let wallMs = 0;
   const cpu = { gateway: 0, server: 0 };
-  for (let done = 0; done < count; done += SEGMENT) {
-    database.write(events.take(SEGMENT));
+  const batch = append > 0 ? append : SEGMENT;
+  for (let done = 0; done < count; done += batch) {
+    if (append > 0) database.append(events.take(batch));
+    else database.write(events.take(batch));
     const before = readCpu(pid);
     const startedMs = performance.now();
     await database.ingest();
@@ -48,7 +60,7 @@ async function measure(database: UsageDatabase, engine: StoreEngine, rows: numbe
     wallMs += tookMs;
     cpu.gateway += after.gatewayUs - before.gatewayUs;
     cpu.server += after.serverUs - before.serverUs;
-    print(`${engine}: ${Math.round((SEGMENT / tookMs) * 1000)} events/s`);
+    if (append === 0) print(`${engine}: ${Math.round((batch / tookMs) * 1000)} events/s`);
   }
   const each = (us: number): string => `${(us / count).toFixed(1)} µs`;
   print(

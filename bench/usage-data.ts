@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cleanup } from '../src/cli/bench/cleanup.ts';
@@ -7,6 +7,7 @@ import { UsageIngester } from '../src/control/ingest/usage-ingester.ts';
 import { openStore } from '../src/control/store/open-store.ts';
 import type { Store } from '../src/control/store/store.ts';
 import type { StoreEngine } from '../src/control/store/store-engine.ts';
+import { type ProcessLock, takeProcessLock } from '../src/runtime/process-lock.ts';
 import { createLogger } from '../src/runtime/logger.ts';
 import { startPostgres } from '../test/support/postgres-server.ts';
 import { fillUsage } from './usage-rows.ts';
@@ -19,6 +20,7 @@ const TEAMS = 30;
 const TAGS = 12;
 const DAY_MS = 86_400_000;
 const NODE = '0193a4c5-7a3f-7001-9abc-000000000001';
+const LIVING = `${NODE}-b`;
 const SEGMENT_EVENTS = 50_000;
 
 /** A database of one engine, with a journal that is ingested into it by the product's own code. */
@@ -28,6 +30,7 @@ export class UsageDatabase {
   readonly #directory: string;
   readonly #ingester: UsageIngester;
   #segments = 0;
+  #living?: ProcessLock | null;
 
   private constructor(store: Store, directory: string) {
     this.store = store;
@@ -46,7 +49,7 @@ export class UsageDatabase {
     const directory = mkdtempSync(join(parent ?? tmpdir(), 'slipstream-bench-'));
     const { rmSync } = await import('node:fs');
     cleanup.add(() => rmSync(directory, { recursive: true, force: true }));
-    mkdirSync(join(directory, 'journal'));
+    for (const name of ['journal', 'writers']) mkdirSync(join(directory, name));
     let databaseUrl: string | null = null;
     if (engine === 'postgres') {
       const server = startPostgres();
@@ -62,9 +65,13 @@ export class UsageDatabase {
   write(events: Iterable<UsageEvent>): void {
     this.#segments += 1;
     const name = `${NODE}-a-0.0-${String(this.#segments).padStart(6, '0')}.ndjson`;
-    let text = '';
-    for (const event of events) text += `${JSON.stringify(event)}\n`;
-    writeFileSync(join(this.#directory, 'journal', name), text);
+    writeFileSync(join(this.#directory, 'journal', name), linesOf(events));
+  }
+
+  /** Adds to the one segment of a writer that goes on. */
+  append(events: Iterable<UsageEvent>): void {
+    this.#living ??= takeProcessLock(join(this.#directory, 'writers', `${LIVING}.lock`));
+    appendFileSync(join(this.#directory, 'journal', `${LIVING}-0.0-000001.ndjson`), linesOf(events));
   }
 
   /** Takes what `write` has left. */
@@ -189,6 +196,12 @@ export class UsageEvents {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
   }
+}
+
+function linesOf(events: Iterable<UsageEvent>): string {
+  let text = '';
+  for (const event of events) text += `${JSON.stringify(event)}\n`;
+  return text;
 }
 
 function ownersOf(rank: number): readonly [user: string, team: string] {

@@ -32,7 +32,7 @@ export function readJournalLines(bytes: Uint8Array, visit: LineVisitor): number 
 }
 
 /** Reads one line, given without its newline. */
-function readJournalLine(bytes: Uint8Array): JournalLine {
+export function readJournalLine(bytes: Uint8Array): JournalLine {
   if (bytes.length === 0) return { kind: 'empty' };
   let value: unknown;
   try {

@@ -211,6 +211,36 @@ test('an open line without its event, of a process that is gone, is an aborted e
   assert.deepEqual(await node.store.usage.openWriters(), []);
 });
 
+test('a text is kept to the letter, whatever it means to a database', async (t) => {
+  const node = await UsageNode.start(t);
+  const texts = [
+    String.raw`\N`,
+    String.raw`\.`,
+    String.raw`a\b\\`,
+    'tab\tline\nreturn\r\n',
+    `"'{},\u2028`,
+    'é😀',
+    'null',
+    '',
+  ];
+  const events = texts.map((text, place) =>
+    node.event({ user: text, model: text, upstreamModel: text, tags: [text], at: SAMPLE_EVENT.at + place }),
+  );
+  node.append(node.segment('a'), ...events);
+  const ingester = node.ingester();
+  await ingester.pass();
+  const rows = await node.store.db
+    .selectFrom('usage_events')
+    .orderBy('at_ms')
+    .select(['user_id', 'model', 'upstream_model', 'tags'])
+    .execute();
+  assert.deepEqual(
+    rows,
+    texts.map((text) => ({ user_id: text, model: text, upstream_model: text, tags: JSON.stringify([text]) })),
+  );
+  assert.deepEqual(ingester.status(), { events: 8, invalidLines: 0, duplicates: 0, behindBytes: 0, fault: null });
+});
+
 test('an event that is there already is left out, and counted', async (t) => {
   const node = await UsageNode.start(t);
   const events = [node.event(), node.event(), node.event()];

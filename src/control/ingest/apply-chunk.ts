@@ -3,6 +3,7 @@ import type { OpenEvent } from '../../contract/usage-event.ts';
 import { compilePrice } from '../../domain/pricing/compile-price.ts';
 import { costOfUsage, NO_AMOUNTS } from '../../domain/pricing/cost-of-usage.ts';
 import type { Price } from '../../domain/pricing/price.ts';
+import type { ChunkLines } from './segment-chunk.ts';
 import { type UsageRow, usageRow } from './usage-row.ts';
 
 /** What becomes of the open lines when a chunk is written. */
@@ -12,17 +13,19 @@ export interface OpenChanges {
   readonly begun: readonly OpenEvent[];
 }
 
-/** @param known ids that this writer has open in the database. */
+/**
+ * @param ids of the events of the chunk.
+ * @param known ids that this writer has open in the database.
+ */
 export function openChanges(
-  rows: readonly Pick<UsageRow, 'id'>[],
-  opens: readonly OpenEvent[],
+  { ids, opens }: Pick<ChunkLines, 'ids' | 'opens'>,
   known: ReadonlySet<string>,
 ): OpenChanges {
   if (opens.length === 0 && known.size === 0) return { ended: [], begun: [] };
-  const ids = new Set(rows.map(({ id }) => id));
+  const over = new Set(ids);
   return {
-    ended: [...known].filter((id) => ids.has(id)),
-    begun: opens.filter(({ open }) => !ids.has(open) && !known.has(open)),
+    ended: [...known].filter((id) => over.has(id)),
+    begun: opens.filter(({ open }) => !over.has(open) && !known.has(open)),
   };
 }
 

@@ -1,12 +1,10 @@
 import { additions, AGGREGATES } from './usage-aggregates.ts';
-import { USAGE_COLUMN_NAMES, USAGE_COLUMNS } from './usage-row.ts';
+import { USAGE_COLUMN_NAMES } from './usage-row.ts';
 
 const SCHEMA = 'slipstream';
 
-/** `select … from unnest($1::text[], …)`: one parameter per column, whatever the number of rows. */
-function unnest(columns: readonly string[], typeOf: (column: string) => string): string {
-  return `select * from unnest(${columns.map((column, place) => `$${place + 1}::${typeOf(column)}[]`).join(', ')})`;
-}
+/** Followed by lines as `copyLine` makes them. */
+export const COPY_EVENTS = `copy ${SCHEMA}.usage_events (${USAGE_COLUMN_NAMES.join(', ')}) from stdin`;
 
 const TEXTS: ReadonlySet<string> = new Set([
   'kind',
@@ -19,19 +17,17 @@ const TEXTS: ReadonlySet<string> = new Set([
   'provider',
 ]);
 
-function aggregateType(column: string): string {
-  return TEXTS.has(column) ? 'text' : 'bigint';
-}
-
-function eventType(column: string): string {
-  return USAGE_COLUMNS[column as keyof typeof USAGE_COLUMNS].replace('?', '');
+/** `select … from unnest($1::text[], …)`: one parameter per column, whatever the number of rows. */
+function unnest(columns: readonly string[]): string {
+  const arrays = columns.map((column, place) => `$${place + 1}::${TEXTS.has(column) ? 'text' : 'bigint'}[]`);
+  return `select * from unnest(${arrays.join(', ')})`;
 }
 
 function upsert(table: keyof typeof AGGREGATES, more = ''): string {
   const { keys, sums } = AGGREGATES[table];
   const columns = table === 'usage_totals' ? [...keys, ...sums, 'last_at_ms'] : [...keys, ...sums];
   return (
-    `insert into ${SCHEMA}.${table} (${columns.join(', ')}) ${unnest(columns, aggregateType)} ` +
+    `insert into ${SCHEMA}.${table} (${columns.join(', ')}) ${unnest(columns)} ` +
     `on conflict (${keys.join(', ')}) do update set ${additions(table, sums)}${more}`
   );
 }
@@ -57,9 +53,6 @@ export const POSTGRES_STATEMENTS = {
     `where not exists (select 1 from ${SCHEMA}.usage_events event where event.id = line.id) on conflict do nothing`,
   'end-open': `delete from ${SCHEMA}.usage_open where id = any($1)`,
   'end-writer': `delete from ${SCHEMA}.usage_open where writer = $1 returning line`,
-  insert:
-    `insert into ${SCHEMA}.usage_events (${USAGE_COLUMN_NAMES.join(', ')}) ` +
-    `${unnest(USAGE_COLUMN_NAMES, eventType)} on conflict (id) do nothing`,
   events: `select ${USAGE_COLUMN_NAMES.join(', ')} from ${SCHEMA}.usage_events where id = any($1)`,
   'delete-event': `delete from ${SCHEMA}.usage_events where id = any($1)`,
   'delete-events':

@@ -1,19 +1,33 @@
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
 import type { OpenEvent } from '../../contract/usage-event.ts';
+import { isUniqueViolation } from '../store/postgres/postgres-errors.ts';
 import { NO_NODE } from '../store/tables/budget-tables.ts';
 import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
 import { arrayLiteral } from './array-literal.ts';
-import { POSTGRES_STATEMENTS, type PostgresStatementName } from './postgres-usage-sql.ts';
 import { Breather } from './breather.ts';
-import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
+import { copyLine } from './copy-line.ts';
+import { COPY_EVENTS, POSTGRES_STATEMENTS, type PostgresStatementName } from './postgres-usage-sql.ts';
+import { ChunkLines, readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
 import { AGGREGATES } from './usage-aggregates.ts';
-import type { ChunkRequest, ChunkResult, SegmentState, UsageBackend } from './usage-backend.ts';
+import {
+  type ChunkCounts,
+  type ChunkRequest,
+  type ChunkResult,
+  NOTHING,
+  type SegmentState,
+  type UsageBackend,
+} from './usage-backend.ts';
 import { UsageDeltas } from './usage-deltas.ts';
 import { USAGE_COLUMN_NAMES, USAGE_COLUMNS, type UsageRow } from './usage-row.ts';
 
 type Value = string | number | bigint | null;
 type Row = Readonly<Record<string, unknown>>;
+
+/** Characters: some 100 rows, what a socket takes at once. */
+const COPY_PIECE = 32_768;
 
 /** Ingestion into PostgreSQL, over one connection that nobody else uses. Each method is one transaction. */
 export class PostgresUsage implements UsageBackend {
@@ -37,19 +51,15 @@ export class PostgresUsage implements UsageBackend {
     // The row before the file: whoever deletes a segment deletes the file first, so that a position that is made anew
     // means a file that can't be opened any more.
     if (position === 0) await this.#run('begin-segment', [segment, writer]);
-    const breather = new Breather(request.isUnhurried);
-    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes, breather);
-    const { isAtEnd, invalid, invalidCount } = chunk;
+    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes);
+    const { end, isAtEnd } = chunk;
     const isFinished = isFinal && isAtEnd;
-    const result = { position: chunk.position, isAtEnd, isFinished, invalid, invalidCount };
-    if (chunk.position === position && !isFinished) {
-      return { ...result, outcome: 'nothing', events: 0, duplicates: 0 };
-    }
+    const result = { position: end, isAtEnd, isFinished, ...NOTHING };
+    if (end === position && !isFinished) return { ...result, outcome: 'nothing' };
     return this.#inTransaction(async () => {
-      const moved = await this.#run('move', [chunk.position, isFinished ? nowMs : null, segment, position]);
-      if (moved.count !== 1) return { ...result, outcome: 'stale', events: 0, duplicates: 0 };
-      const duplicates = await this.#writeChunk(chunk, writer);
-      return { ...result, outcome: 'written', events: chunk.rows.length - duplicates, duplicates };
+      const moved = await this.#run('move', [end, isFinished ? nowMs : null, segment, position]);
+      if (moved.count !== 1) return { ...result, outcome: 'stale' };
+      return { ...result, outcome: 'written', ...(await this.#writeChunk(chunk, request)) };
     });
   }
 
@@ -61,10 +71,8 @@ export class PostgresUsage implements UsageBackend {
   async endWriter(writer: string, prices: DeploymentPrices): Promise<number> {
     return this.#inTransaction(async () => {
       const { rows } = await this.#run('end-writer', [writer]);
-      await this.#writeRows(
-        rows.map((row) => abortedRow(String(row['line']), prices)),
-        writer,
-      );
+      const aborted = rows.map((row) => abortedRow(String(row['line']), prices));
+      await this.#writeRows(() => aborted, writer);
       return rows.length;
     });
   }
@@ -81,40 +89,53 @@ export class PostgresUsage implements UsageBackend {
     await this.#run('forget-segments', [beforeMs]);
   }
 
-  async #writeChunk({ rows, opens }: SegmentChunk, writer: string): Promise<number> {
+  async #writeChunk(chunk: SegmentChunk, { writer, isUnhurried }: ChunkRequest): Promise<ChunkCounts> {
     const known = new Set((await this.#run('open-ids', [writer])).rows.map((row) => String(row['id'])));
-    const { ended, begun } = openChanges(rows, opens, known);
-    const duplicates = await this.#writeRows(rows, writer);
+    const breather = new Breather(isUnhurried);
+    let lines = new ChunkLines(chunk, breather);
+    const duplicates = await this.#writeRows(() => {
+      lines = new ChunkLines(chunk, breather);
+      return lines.rows();
+    }, writer);
+    const { ended, begun } = openChanges(lines, known);
     if (ended.length > 0) await this.#run('end-open', [ended]);
     if (begun.length > 0) await this.#begin(begun, writer);
-    return duplicates;
+    const { ids, invalid, invalidCount } = lines;
+    return { events: ids.length - duplicates, duplicates, invalid, invalidCount };
   }
 
   async #begin(opens: readonly OpenEvent[], writer: string): Promise<void> {
     await this.#run('begin-open', [opens.map(({ open }) => open), writer, opens.map((open) => JSON.stringify(open))]);
   }
 
-  /** @returns how many were there already. */
-  async #writeRows(rows: readonly UsageRow[], writer: string): Promise<number> {
-    if (rows.length === 0) return 0;
-    const deltas = new UsageDeltas();
+  /**
+   * @param rows gives the first of them again with each call.
+   * @returns how many were there already.
+   */
+  async #writeRows(rows: () => Iterable<UsageRow>, writer: string): Promise<number> {
+    let deltas = new UsageDeltas();
+    let duplicates = 0;
     // Nearly always all of them are new; a savepoint is what it costs to find out that they are not.
     await this.#client.query('savepoint before_rows');
-    let fresh = rows;
-    if ((await this.#insert(rows)) !== rows.length) {
+    try {
+      await this.#copy(rows(), deltas);
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
       await this.#client.query('rollback to savepoint before_rows');
-      fresh = await this.#replaceAborted(rows, deltas);
-      await this.#insert(fresh);
+      deltas = new UsageDeltas();
+      const all = [...rows()];
+      const fresh = await this.#replaceAborted(all, deltas);
+      await this.#copy(fresh, deltas);
+      duplicates = all.length - fresh.length;
     }
-    for (const row of fresh) deltas.add(row);
     await this.#writeDeltas(deltas);
     await this.#writeBudgets(deltas, nodeOf(writer));
-    return rows.length - fresh.length;
+    return duplicates;
   }
 
-  async #insert(rows: readonly UsageRow[]): Promise<number> {
-    const columns = USAGE_COLUMN_NAMES.map((column) => arrayLiteral(rows.map((row) => row[column])));
-    return (await this.#run('insert', columns)).count;
+  /** The server takes rows in while the next ones are being read. */
+  async #copy(rows: Iterable<UsageRow>, deltas: UsageDeltas): Promise<void> {
+    await pipeline(copyTexts(rows, deltas), this.#client.query(copyFrom(COPY_EVENTS)));
   }
 
   /** Takes out the aborted events that `rows` correct. @returns those of `rows` that are to be inserted. */
@@ -181,6 +202,19 @@ export class PostgresUsage implements UsageBackend {
     });
     return { rows, count: rowCount ?? 0 };
   }
+}
+
+/** Pieces of what is copied, and `deltas` of the rows in them. */
+function* copyTexts(rows: Iterable<UsageRow>, deltas: UsageDeltas): Generator<string, void> {
+  let text = '';
+  for (const row of rows) {
+    deltas.add(row);
+    text += copyLine(row);
+    if (text.length < COPY_PIECE) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
 }
 
 function columnsOf<T extends object>(rows: readonly T[], columns: readonly (keyof T)[]): string[] {

@@ -1,39 +1,35 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { readJournalLines } from '../../contract/journal-reader.ts';
+import { readJournalLine } from '../../contract/journal-reader.ts';
 import type { OpenEvent } from '../../contract/usage-event.ts';
 import type { Breather } from './breather.ts';
 import { type UsageRow, usageRow } from './usage-row.ts';
 
-/** What comes next in a segment. */
+const NEWLINE = 0x0a;
+
+/** What comes next in a segment: whole lines. */
 export interface SegmentChunk {
-  readonly rows: readonly UsageRow[];
-  /** Requests that had not ended, in the order of their lines. */
-  readonly opens: readonly OpenEvent[];
-  /** Lines that are no valid event: counted, told of, left out. */
-  readonly invalid: readonly { readonly offset: number; readonly problem: string }[];
-  readonly invalidCount: number;
-  /** Behind the last whole line that is in this chunk. */
-  readonly position: number;
+  readonly bytes: Buffer;
+  /** Of the first of them in the segment, and behind the last. */
+  readonly start: number;
+  readonly end: number;
   /** No more could be read: in a final segment, nothing will follow. */
   readonly isAtEnd: boolean;
 }
 
-const MAX_NAMED = 5;
-
 /**
- * Reads whole lines from `position` on, about `maxBytes` of them; a longer line is read whole.
+ * Reads whole lines from `start` on, about `maxBytes` of them; a longer line is read whole.
  *
  * @throws if the file can't be read, `ENOENT` among others.
  */
-export function readSegmentChunk(path: string, position: number, maxBytes: number, breather: Breather): SegmentChunk {
+export function readSegmentChunk(path: string, start: number, maxBytes: number): SegmentChunk {
   const fd = openSync(path, 'r');
   try {
     for (let wanted = maxBytes; ; wanted *= 2) {
       const buffer = Buffer.allocUnsafe(wanted);
-      const length = readFully(fd, buffer, position);
+      const length = readFully(fd, buffer, start);
       const isAtEnd = length < wanted;
-      const chunk = { ...parse(buffer.subarray(0, length), position, breather), isAtEnd };
-      if (chunk.position > position || isAtEnd) return chunk;
+      const used = buffer.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+      if (used > 0 || isAtEnd) return { bytes: buffer.subarray(0, used), start, end: start + used, isAtEnd };
     }
   } finally {
     closeSync(fd);
@@ -50,29 +46,41 @@ function readFully(fd: number, buffer: Buffer, position: number): number {
   return length;
 }
 
-function parse(bytes: Buffer, position: number, breather: Breather): Omit<SegmentChunk, 'isAtEnd'> {
-  const rows: UsageRow[] = [];
-  const opens: OpenEvent[] = [];
-  const invalid: { offset: number; problem: string }[] = [];
-  let invalidCount = 0;
-  const used = readJournalLines(bytes, (line, offset) => {
-    breather.step();
-    switch (line.kind) {
-      case 'event':
-        rows.push(usageRow(line.event));
-        return;
-      case 'open':
-        opens.push(line.open);
-        return;
-      case 'empty':
-        return;
-      case 'invalid':
-        invalidCount += 1;
-        if (invalid.length < MAX_NAMED) invalid.push({ offset: position + offset, problem: line.problem });
-        return;
-      default:
-        line satisfies never;
+const MAX_NAMED = 5;
+
+/** The lines of a chunk, taken apart one by one as they are asked for: no more than one of them is in memory. */
+export class ChunkLines {
+  /** Requests that had not ended, in the order of their lines. */
+  readonly opens: OpenEvent[] = [];
+  /** Of events, in the order of their lines. */
+  readonly ids: string[] = [];
+  /** Lines that are no valid event: counted, told of, left out. */
+  readonly invalid: { readonly offset: number; readonly problem: string }[] = [];
+  invalidCount = 0;
+  readonly #chunk: SegmentChunk;
+  readonly #breather: Breather;
+
+  constructor(chunk: SegmentChunk, breather: Breather) {
+    this.#chunk = chunk;
+    this.#breather = breather;
+  }
+
+  /** The events; what else there is has been noted when the last of them has been taken. */
+  *rows(): Generator<UsageRow, void> {
+    const { bytes, start } = this.#chunk;
+    for (let at = 0, end = 0; at < bytes.length; at = end + 1) {
+      end = bytes.indexOf(NEWLINE, at);
+      this.#breather.step();
+      const line = readJournalLine(bytes.subarray(at, end));
+      if (line.kind === 'event') {
+        this.ids.push(line.event.id);
+        yield usageRow(line.event);
+      } else if (line.kind === 'open') {
+        this.opens.push(line.open);
+      } else if (line.kind === 'invalid') {
+        this.invalidCount += 1;
+        if (this.invalid.length < MAX_NAMED) this.invalid.push({ offset: start + at, problem: line.problem });
+      }
     }
-  });
-  return { rows, opens, invalid, invalidCount, position: position + used };
+  }
 }

@@ -4,8 +4,8 @@ import type { OpenEvent } from '../../contract/usage-event.ts';
 import { NO_NODE } from '../store/tables/budget-tables.ts';
 import { Breather } from './breather.ts';
 import { abortedRow, budgetsOf, type DeploymentPrices, isCorrection, nodeOf, openChanges } from './apply-chunk.ts';
-import { readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
-import type { ChunkRequest, ChunkResult, SegmentState } from './usage-backend.ts';
+import { ChunkLines, readSegmentChunk, type SegmentChunk } from './segment-chunk.ts';
+import { type ChunkCounts, type ChunkRequest, type ChunkResult, NOTHING, type SegmentState } from './usage-backend.ts';
 import { SUM_COLUMNS, UsageDeltas, type UsageSums } from './usage-deltas.ts';
 import { USAGE_COLUMN_NAMES, type UsageRow } from './usage-row.ts';
 import { SQLITE_STATEMENTS, type SqliteStatementName } from './sqlite-usage-sql.ts';
@@ -42,19 +42,15 @@ export class SqliteUsage {
     // The row before the file: whoever deletes a segment deletes the file first, so that a position that is made anew
     // means a file that can't be opened any more.
     if (position === 0) this.#statement('begin-segment').run(segment, request.writer);
-    const breather = new Breather(request.isUnhurried);
-    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes, breather);
-    const { isAtEnd, invalid, invalidCount } = chunk;
+    const chunk = readSegmentChunk(join(request.directory, segment), position, request.maxBytes);
+    const { end, isAtEnd } = chunk;
     const isFinished = isFinal && isAtEnd;
-    const result = { position: chunk.position, isAtEnd, isFinished, invalid, invalidCount };
-    if (chunk.position === position && !isFinished) {
-      return { ...result, outcome: 'nothing', events: 0, duplicates: 0 };
-    }
+    const result = { position: end, isAtEnd, isFinished, ...NOTHING };
+    if (end === position && !isFinished) return { ...result, outcome: 'nothing' };
     return this.#inTransaction(() => {
-      const moved = this.#statement('move').run(chunk.position, isFinished ? nowMs : null, segment, position);
-      if (Number(moved.changes) !== 1) return { ...result, outcome: 'stale', events: 0, duplicates: 0 };
-      const duplicates = this.#writeChunk(chunk, request.writer, breather);
-      return { ...result, outcome: 'written', events: chunk.rows.length - duplicates, duplicates };
+      const moved = this.#statement('move').run(end, isFinished ? nowMs : null, segment, position);
+      if (Number(moved.changes) !== 1) return { ...result, outcome: 'stale' };
+      return { ...result, outcome: 'written', ...this.#writeChunk(chunk, request) };
     });
   }
 
@@ -90,17 +86,20 @@ export class SqliteUsage {
     this.#statement('forget-segments').run(beforeMs);
   }
 
-  #writeChunk({ rows, opens }: SegmentChunk, writer: string, breather: Breather): number {
+  #writeChunk(chunk: SegmentChunk, { writer, isUnhurried }: ChunkRequest): ChunkCounts {
     const known = new Set(
       this.#statement('open-ids')
         .all(writer)
         .map((row) => String(row['id'])),
     );
-    const { ended, begun } = openChanges(rows, opens, known);
-    const duplicates = this.#writeRows(rows, writer, breather);
+    const breather = new Breather(isUnhurried);
+    const lines = new ChunkLines(chunk, breather);
+    const duplicates = this.#writeRows(lines.rows(), writer, breather);
+    const { ended, begun } = openChanges(lines, known);
     for (const id of ended) this.#statement('end-open').run(id);
     for (const open of begun) this.#begin(open, writer);
-    return duplicates;
+    const { ids, invalid, invalidCount } = lines;
+    return { events: ids.length - duplicates, duplicates, invalid, invalidCount };
   }
 
   #begin(open: OpenEvent, writer: string): void {
@@ -108,7 +107,7 @@ export class SqliteUsage {
   }
 
   /** @returns how many were there already. */
-  #writeRows(rows: readonly UsageRow[], writer: string, breather: Breather): number {
+  #writeRows(rows: Iterable<UsageRow>, writer: string, breather: Breather): number {
     const insert = this.#statement('insert');
     const deltas = new UsageDeltas();
     const values: SQLInputValue[] = Array.from({ length: USAGE_COLUMN_NAMES.length });

@@ -25,17 +25,23 @@ export interface ChunkRequest {
   readonly nowMs: number;
 }
 
-export interface ChunkResult {
-  /** `stale`: somebody else has ingested from this position; nothing was written. Ask for the state again. */
-  readonly outcome: 'written' | 'stale' | 'nothing';
-  readonly position: number;
-  readonly isAtEnd: boolean;
-  readonly isFinished: boolean;
+/** What a chunk held. */
+export interface ChunkCounts {
   readonly events: number;
   /** Left out, since a row with their id was there. */
   readonly duplicates: number;
   readonly invalidCount: number;
   readonly invalid: readonly { readonly offset: number; readonly problem: string }[];
+}
+
+export const NOTHING: ChunkCounts = { events: 0, duplicates: 0, invalidCount: 0, invalid: [] };
+
+export interface ChunkResult extends ChunkCounts {
+  /** `stale`: somebody else has ingested from this position; nothing was written. Ask for the state again. */
+  readonly outcome: 'written' | 'stale' | 'nothing';
+  readonly position: number;
+  readonly isAtEnd: boolean;
+  readonly isFinished: boolean;
 }
 
 /**

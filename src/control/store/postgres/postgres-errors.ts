@@ -12,9 +12,14 @@ export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? messageOf(error) : 'unknown';
   const code = codeOf(error);
-  if (code === UNIQUE_VIOLATION) return new StoreError('conflict', message, { cause: error });
+  if (isUniqueViolation(error)) return new StoreError('conflict', message, { cause: error });
   const isAway = isConnectionFault(error) || UNAVAILABLE.test(code);
   return new StoreError(isAway ? 'unavailable' : 'failed', `PostgreSQL: ${message}`, { cause: error });
+}
+
+/** A row with this key is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === UNIQUE_VIOLATION;
 }
 
 /** The connection is of no use any more. */

@@ -21,7 +21,7 @@ import type {
 const BUSY_TIMEOUT_MS = 5000;
 const MAX_PREPARED = 256;
 const CACHE_KIB = 16_384;
-const CHECKPOINT_PAGES = 4000;
+const CHECKPOINT_PAGES = 8000;
 /** The log is cut back to this once all of it is in the database. */
 const MAX_LOG_BYTES = 64 * 1024 * 1024;
 
