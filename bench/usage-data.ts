@@ -7,7 +7,7 @@ import { UsageIngester } from '../src/control/ingest/usage-ingester.ts';
 import { openStore } from '../src/control/store/open-store.ts';
 import type { Store } from '../src/control/store/store.ts';
 import type { StoreEngine } from '../src/control/store/store-engine.ts';
-import { type ProcessLock, takeProcessLock } from '../src/runtime/process-lock.ts';
+import { takeProcessLock } from '../src/runtime/process-lock.ts';
 import { createLogger } from '../src/runtime/logger.ts';
 import { startPostgres } from '../test/support/postgres-server.ts';
 import { fillUsage } from './usage-rows.ts';
@@ -30,7 +30,6 @@ export class UsageDatabase {
   readonly #directory: string;
   readonly #ingester: UsageIngester;
   #segments = 0;
-  #living?: ProcessLock | null;
 
   private constructor(store: Store, directory: string) {
     this.store = store;
@@ -70,7 +69,7 @@ export class UsageDatabase {
 
   /** Adds to the one segment of a writer that goes on. */
   append(events: Iterable<UsageEvent>): void {
-    this.#living ??= takeProcessLock(join(this.#directory, 'writers', `${LIVING}.lock`));
+    takeProcessLock(join(this.#directory, 'writers', `${LIVING}.lock`)); // once; it is held until the end
     appendFileSync(join(this.#directory, 'journal', `${LIVING}-0.0-000001.ndjson`), linesOf(events));
   }
 
@@ -114,10 +113,10 @@ export class UsageEvents {
   #count = 0;
   #atMs: number;
 
-  /** @param perDays so many events are spread over 90 days, up to `untilMs`. */
-  constructor(perDays: number, untilMs: number) {
-    this.#stepMs = (DAYS * DAY_MS) / Math.max(perDays, 1);
-    this.#atMs = untilMs - DAYS * DAY_MS;
+  /** @param count so many events are spread over `days`, up to `untilMs`. */
+  constructor(count: number, untilMs: number, days = DAYS) {
+    this.#stepMs = (days * DAY_MS) / Math.max(count, 1);
+    this.#atMs = untilMs - days * DAY_MS;
     this.#shares = new Float64Array(KEYS);
     let sum = 0;
     for (let rank = 0; rank < KEYS; rank += 1) this.#shares[rank] = sum += 1 / (rank + 1);
@@ -198,7 +197,8 @@ export class UsageEvents {
   }
 }
 
-function linesOf(events: Iterable<UsageEvent>): string {
+/** As in a segment. */
+export function linesOf(events: Iterable<UsageEvent>): string {
   let text = '';
   for (const event of events) text += `${JSON.stringify(event)}\n`;
   return text;

@@ -75,7 +75,7 @@ export async function runIngestion(context: ChaosContext, databaseUrl: string | 
   };
 }
 
-async function killControl(run: ChaosRun): Promise<void> {
+export async function killControl(run: ChaosRun): Promise<void> {
   const control = run.childPid('control');
   process.kill(control, 'SIGKILL');
   await run.until(() => {
@@ -91,17 +91,23 @@ export async function compareDatabase(
 ): Promise<{ facts: ScenarioReport['facts']; violations: string[] }> {
   const store = await openStore({ dataDirectory, databaseUrl });
   try {
-    const ingester = new UsageIngester({
-      dataDirectory,
-      usage: () => store.usage,
-      settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000, prices: {} }),
-      logger: createLogger({ level: 'warn', format: 'json', name: 'chaos' }),
-    });
-    await ingester.pass();
-    return await compareRows(store, eventsOf(join(dataDirectory, 'journal')), ingester.status().duplicates);
+    const duplicates = await ingestRest(store, dataDirectory);
+    return await compareRows(store, eventsOf(join(dataDirectory, 'journal')), duplicates);
   } finally {
     await store.close();
   }
+}
+
+/** What the gateway had not come to when it ended. @returns how many events were there already. */
+export async function ingestRest(store: Store, dataDirectory: string): Promise<number> {
+  const ingester = new UsageIngester({
+    dataDirectory,
+    usage: () => store.usage,
+    settings: () => ({ keepEventsMs: null, keepSegmentsMs: 86_400_000, prices: {} }),
+    logger: createLogger({ level: 'warn', format: 'json', name: 'chaos' }),
+  });
+  await ingester.pass();
+  return ingester.status().duplicates;
 }
 
 function eventsOf(journal: string): Map<string, UsageEvent> {
