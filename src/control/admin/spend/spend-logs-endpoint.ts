@@ -1,5 +1,5 @@
 import { dayOf, dayRange, dayStartMs, dayText } from '../../spend/days.ts';
-import type { DailyList, DayRange, SpendQueries } from '../../spend/spend-queries.ts';
+import type { DayRange, SpendQueries } from '../../spend/spend-queries.ts';
 import { endpoint } from '../endpoint.ts';
 import { type DailySummary, spendLogsQuery, spendLogsReply } from '../schemas/spend-schemas.ts';
 import { toUsd } from '../usd.ts';
@@ -48,16 +48,20 @@ async function summaries(spend: SpendQueries, range: DayRange, scope: SpendScope
   };
   if (scope.apiKey === null && scope.userId === null) {
     // Each from its own aggregate: a day has a thousand keys and twenty models, not as many as both multiplied.
-    const [totals, keys, users, models] = await Promise.all([
-      spend.daily('total', range),
-      spend.dailyLists('key', range),
-      spend.dailyLists('user', range),
-      spend.dailyLists('model', range),
+    await Promise.all([
+      spend.eachDaily('total', range, (day, _name, nano) => {
+        dayOfSpend(day).spend = toUsd(nano);
+      }),
+      spend.eachDaily('key', range, (day, name, nano) => {
+        dayOfSpend(day)[name] = toUsd(nano);
+      }),
+      spend.eachDaily('user', range, (day, name, nano) => {
+        dayOfSpend(day).users[name] = toUsd(nano);
+      }),
+      spend.eachDaily('model', range, (day, name, nano) => {
+        dayOfSpend(day).models[name] = toUsd(nano);
+      }),
     ]);
-    for (const { day, spend_nano: nano } of totals) dayOfSpend(day).spend = toUsd(nano);
-    for (const list of keys) fill(dayOfSpend(list.day), list);
-    for (const list of users) fill(dayOfSpend(list.day).users, list);
-    for (const list of models) fill(dayOfSpend(list.day).models, list);
   } else {
     const sums = new ExactSums();
     for (const row of await spend.detailByDay({ ...range, ...scope, model: null })) {
@@ -73,15 +77,6 @@ async function summaries(spend: SpendQueries, range: DayRange, scope: SpendScope
   return Array.from(days.keys())
     .sort((a, b) => a - b)
     .map((day) => dayOfSpend(day));
-}
-
-function fill(target: Record<string, unknown>, { names, spends }: DailyList): void {
-  for (const [place, name] of names.entries()) target[name] = usdOf(spends[place]!);
-}
-
-/** Below 2^53 the quotient of two exact numbers is the nearest one to what the text says, and much faster. */
-function usdOf(nano: string): number {
-  return nano.length < 16 ? Number(nano) / 1e9 : toUsd(BigInt(nano));
 }
 
 /** Adds up in nano-dollars what is shown in dollars. */
