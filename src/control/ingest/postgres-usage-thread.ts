@@ -23,7 +23,7 @@ export type UsageThreadReply = { readonly id: number } & (
   | { readonly message: string; readonly code: string | null; readonly kind: string | null }
 );
 
-/** A batch takes some 100 ms; a server that has vanished would never be noticed. */
+/** A chunk takes half a second; a server that has vanished would never be noticed. */
 const QUERY_TIMEOUT_MS = 60_000;
 
 invariant(parentPort !== null, 'this module is the entry of a worker thread');
