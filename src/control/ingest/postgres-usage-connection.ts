@@ -8,7 +8,7 @@ import { type UsageCall, usageBackendOver } from './usage-calls.ts';
 import { UsageFileError } from './usage-file-error.ts';
 
 const CLOSE_TIMEOUT_MS = 3000;
-/** A chunk and what it adds up to take some 20 MB. */
+/** Of sums and one row at a time; the bytes of a chunk lie outside of it. */
 const MAX_HEAP_MB = 128;
 
 interface Waiting {
