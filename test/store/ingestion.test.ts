@@ -252,6 +252,17 @@ test('an event that is there already is left out, and counted', async (t) => {
   assert.equal(ingester.status().duplicates, 1);
 });
 
+test('so is one at the begin of megabytes of others, which have been sent when it is noticed', async (t) => {
+  const node = await UsageNode.start(t);
+  const events = Array.from({ length: 4000 }, () => node.event());
+  node.append(node.segment('a'), events[0]!);
+  node.append(node.segment('b'), ...events);
+  const ingester = node.ingester();
+  await ingester.pass();
+  assert.deepEqual(await node.check(), { requests: 4000, spend_nano: 28_000n });
+  assert.deepEqual(ingester.status(), { events: 4000, invalidLines: 0, duplicates: 1, behindBytes: 0, fault: null });
+});
+
 test('what keys, users, teams and members have spent is added up where budgets look', async (t) => {
   const node = await UsageNode.start(t);
   const { store } = node;

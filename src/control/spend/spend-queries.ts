@@ -118,7 +118,7 @@ export class SpendQueries {
 
   /** Most spent first. */
   async byName(kind: DailyKind, range: DayRange, limit: number): Promise<NamedSpend[]> {
-    return this.#daily(kind, range)
+    return this.#dailyRows(kind, range)
       .groupBy('name')
       .select(({ fn }) => [
         'name',
@@ -133,7 +133,7 @@ export class SpendQueries {
 
   /** Oldest first. @param names null: all. */
   async daily(kind: DailyKind, range: DayRange, names: readonly string[] | null = null): Promise<DailySpend[]> {
-    let query = this.#daily(kind, range);
+    let query = this.#dailyRows(kind, range);
     if (names !== null) query = query.where('name', 'in', names.length === 0 ? [''] : names);
     return query.select(['day', 'name', 'spend_nano']).orderBy('day').orderBy('name').execute();
   }
@@ -149,7 +149,7 @@ export class SpendQueries {
 
   /** The primary key has the days in order: SQLite has nothing to sort. */
   async #eachByDay(kind: DailyKind, range: DayRange, take: TakeDaily): Promise<void> {
-    const rows = await this.#daily(kind, range)
+    const rows = await this.#dailyRows(kind, range)
       .groupBy('day')
       .select([
         'day',
@@ -166,7 +166,7 @@ export class SpendQueries {
 
   /** PostgreSQL adds up faster than it sends: so each name goes over the connection once, and nothing needs quoting. */
   async #eachByName(kind: DailyKind, range: DayRange, take: TakeDaily): Promise<void> {
-    const query = this.#daily(kind, range)
+    const query = this.#dailyRows(kind, range)
       .groupBy('name')
       .select([
         'name',
@@ -184,16 +184,8 @@ export class SpendQueries {
     }
   }
 
-  #daily(kind: DailyKind, { fromDay, toDay }: DayRange) {
-    return this.#db
-      .selectFrom('usage_daily')
-      .where('kind', '=', kind)
-      .where('day', '>=', fromDay)
-      .where('day', '<=', toDay);
-  }
-
   async activity(kind: DailyKind, range: DayRange): Promise<DailyActivity[]> {
-    return this.#daily(kind, range)
+    return this.#dailyRows(kind, range)
       .select(({ eb }) => [
         'day',
         'name',
@@ -259,6 +251,14 @@ export class SpendQueries {
     if (filter.fromMs !== null) query = query.where('at_ms', '>=', filter.fromMs);
     if (filter.untilMs !== null) query = query.where('at_ms', '<', filter.untilMs);
     return query.orderBy('at_ms', 'desc').limit(filter.limit).offset(filter.offset).execute();
+  }
+
+  #dailyRows(kind: DailyKind, { fromDay, toDay }: DayRange) {
+    return this.#db
+      .selectFrom('usage_daily')
+      .where('kind', '=', kind)
+      .where('day', '>=', fromDay)
+      .where('day', '<=', toDay);
   }
 
   #detail({ fromDay, toDay, apiKey, userId, model }: DetailFilter) {
